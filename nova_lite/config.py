@@ -1,0 +1,136 @@
+"""Every option, once: registered with oslo.config, read by ``cmd/wiring.py`` and handed on as plain values.
+
+``GROUPS`` is the table. ``nova-lite-manage config sample`` prints it as etc/nova_lite/nova-lite.conf.sample, ``config show`` what is in force.
+"""
+import os
+import socket
+
+from oslo_config import cfg, types
+
+PORT = types.Integer(0, 65535)
+
+DEFAULT = (
+    cfg.StrOpt("host", default=socket.gethostname(), sample_default="<this machine's host name>",
+               help="Name of this host: how its workers are addressed and what users with admin rights see."),
+    cfg.HostAddressOpt("my_ip", default="127.0.0.1", help="Address of this host that the other hosts can reach (tunnels, images)."),
+    cfg.StrOpt("state_path", default="/var/lib/nova-lite", help="Folder of all that this host keeps: database, images, disks, logs."),
+    cfg.BoolOpt("debug", default=False, help="Log debug lines too."),
+    cfg.StrOpt("log_file", help="File of the log; standard error where this is not set."),
+)
+API = (
+    cfg.StrOpt("listen", default="127.0.0.1", help="Address that the APIs listen on."),
+    cfg.Opt("port", type=PORT, default=8774, help="Port of all APIs, each under its path prefix (/identity, /compute, ...)."),
+    cfg.StrOpt("public_url", help="URL prefix that clients reach the APIs under (catalog, links). http://<listen>:<port> if not set."),
+    cfg.DictOpt("own_ports", default={}, help="APIs that listen on a port of their own besides the shared one: compute:8775,image:9292"),
+    cfg.StrOpt("auth_strategy", default="builtin", choices=("builtin", "keystone", "noauth"),
+               help="Who says who the caller is: the built-in identity service, a real Keystone, or (tests only) the caller itself."),
+    cfg.IntOpt("max_limit", default=1000, min=1, help="Most items on one page of a list."),
+    cfg.IntOpt("workers", default=1, min=1, help="Processes of nova-lite-api that share the port."),
+    cfg.IntOpt("max_request_body_size", default=1 << 20, help="Largest body in bytes, image uploads excepted."),
+    cfg.StrOpt("policy_file", default="policy.yaml", help="Policies that differ from the defaults; see policy.yaml.sample."),
+)
+DATABASE = (
+    cfg.StrOpt("connection", secret=True, help="SQLAlchemy URL of the state database. sqlite:///<state_path>/nova-lite.db if not set."),
+    cfg.IntOpt("pool_size", default=10, min=1, help="Connections kept open by one process."),
+)
+RPC = (
+    cfg.StrOpt("url", default="memory://", secret=True, help="The broker: memory:// (one process) or amqp://user:password@host:5672/vhost."),
+    cfg.IntOpt("workers", default=64, min=1, help="Messages of one topic that a process works on at once."),
+    cfg.FloatOpt("round_trip_interval", default=10.0, help="Seconds between two proofs that messages still come back."),
+    cfg.FloatOpt("publish_timeout", default=5.0, help="Seconds that a send waits for a broker that is away."),
+)
+SERVICE = (
+    cfg.FloatOpt("report_interval", default=10.0, min=0.1, help="Seconds between two heartbeats of a daemon."),
+    cfg.FloatOpt("down_time", default=60.0, min=0.5, help="Seconds without a heartbeat after which a daemon counts as down."),
+    cfg.FloatOpt("sweep_interval", default=10.0, min=0.1, help="Seconds between two sweeps for tasks whose worker is gone."),
+)
+SCHEDULER = (
+    cfg.FloatOpt("refresh_interval", default=30.0, help="Seconds after which the host table is read anew even if no doorbell rang."),
+    cfg.IntOpt("max_attempts", default=3, min=1, help="Hosts that are tried for one server before it ends in ERROR."),
+    cfg.IntOpt("host_subset_size", default=1, min=1, help="Choose at random among this many of the best hosts."),
+    cfg.FloatOpt("ram_weight_multiplier", default=1.0, help="Weight of free RAM; negative stacks."),
+    cfg.FloatOpt("cpu_weight_multiplier", default=1.0, help="Weight of free vCPUs; negative stacks."),
+    cfg.FloatOpt("disk_weight_multiplier", default=1.0, help="Weight of free disk; negative stacks."),
+    cfg.FloatOpt("io_ops_weight_multiplier", default=-1.0, help="Weight of builds and moves under way; negative prefers idle hosts."),
+    cfg.FloatOpt("build_failure_weight_multiplier", default=1000000.0, help="Weight against hosts whose last builds failed."),
+    cfg.BoolOpt("shuffle_best_same_weighed_hosts", default=False, help="Choose at random among hosts of the same best weight."),
+)
+COMPUTE = (
+    cfg.StrOpt("driver", default="libvirt", help="Hypervisor driver, by entry point name of nova_lite.virt: libvirt, fake."),
+    cfg.FloatOpt("cpu_allocation_ratio", default=4.0, min=0.01, help="vCPUs promised for each core."),
+    cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.01, help="MB of RAM promised for each MB."),
+    cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.01, help="GB of disk promised for each GB."),
+    cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MB of RAM kept for the host itself."),
+    cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MB of disk kept for the host itself."),
+    cfg.IntOpt("reserved_host_cpus", default=0, min=0, help="Cores kept for the host itself."),
+    cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that are in no zone aggregate."),
+    cfg.StrOpt("default_schedule_zone", help="Zone of servers that ask for none; any zone if not set."),
+    cfg.IntOpt("max_concurrent_builds", default=10, min=0, help="Guests that one host builds at once; 0 is no limit."),
+    cfg.IntOpt("shutdown_timeout", default=60, min=0, help="Seconds that a guest has to shut down before its power is cut."),
+    cfg.IntOpt("reboot_timeout", default=60, min=1, help="Seconds that a guest has to restart by itself before it is reset."),
+    cfg.FloatOpt("power_sync_interval", default=10.0, min=0.1, help="Seconds between two comparisons of power states with the hypervisor."),
+    cfg.FloatOpt("fake_delay", default=0.0, min=0, help="Seconds that each slow operation of the fake driver takes."),
+    cfg.IntOpt("fake_hosts", default=1, min=1, help="Compute hosts that one worker with the fake driver plays."),
+    cfg.IntOpt("fake_vcpus", default=64, min=1, help="Cores of a host of the fake driver."),
+    cfg.IntOpt("fake_memory_mb", default=512000, min=1, help="MB of RAM of a host of the fake driver."),
+    cfg.IntOpt("fake_disk_gb", default=10000, min=1, help="GB of disk of a host of the fake driver."),
+)
+LIBVIRT = (
+    cfg.StrOpt("connection_uri", default="qemu:///system", help="Where libvirt listens."),
+    cfg.StrOpt("virt_type", default="auto", choices=("auto", "kvm", "qemu"),
+               help="kvm, or plain qemu (slow); auto takes kvm only where the CPU has vmx or svm and /dev/kvm opens."),
+    cfg.StrOpt("cpu_mode", choices=("host-model", "host-passthrough", "custom", "none"), help="CPU shown to guests; by virt_type if not set."),
+)
+NETWORK = (
+    cfg.StrOpt("driver", default="linux", choices=("linux", "none"), help="linux makes bridges and namespaces; none only addresses (fake hosts)."),
+    cfg.IntOpt("vxlan_port", default=4789, help="UDP port of the tunnels between hosts."),
+    cfg.IntOpt("mtu", default=1500, min=576, help="MTU of the network between hosts; tunnels take 50 bytes of it."),
+    cfg.StrOpt("dns_domain", default="novalocal", help="Domain of guests' names."),
+    cfg.ListOpt("dns_servers", default=[], help="Name servers that guests are told where a subnet names none."),
+)
+IDENTITY = (
+    cfg.IntOpt("token_expiration", default=3600, min=60, help="Seconds that a token lives."),
+    cfg.StrOpt("fernet_keys", help="Folder of the token keys. <state_path>/fernet-keys if not set."),
+    cfg.StrOpt("admin_password", secret=True, help="Password that the first start gives the user admin; random, and said once, if not set."),
+    cfg.StrOpt("region", default="RegionOne", help="Region name in the catalog."),
+)
+IMAGE = (
+    cfg.StrOpt("store", help="Folder of the images. <state_path>/images if not set."),
+    cfg.IntOpt("max_size", default=1 << 40, help="Largest image in bytes."),
+    cfg.StrOpt("url", help="Image endpoint that compute hosts without the store fetch from, with /image. From public_url if not set."),
+    cfg.StrOpt("service_secret", secret=True, help="Shared by all daemons; signs what workers fetch. A file in state_path if not set."),
+)
+QUOTA = tuple(
+    cfg.IntOpt(name, default=default, min=-1, help=f"{text}; -1 is no limit.") for name, default, text in (
+        ("instances", 10, "Servers of a project"), ("cores", 20, "vCPUs of a project"), ("ram", 51200, "MB of RAM of a project"),
+        ("metadata_items", 128, "Metadata items of a server"), ("injected_files", 5, "Injected files of a server"),
+        ("injected_file_content_bytes", 10240, "Bytes of an injected file"), ("injected_file_path_bytes", 255, "Bytes of an injected file's path"),
+        ("key_pairs", 100, "Key pairs of a user"), ("server_groups", 10, "Server groups of a project"),
+        ("server_group_members", 10, "Servers of a group"), ("networks", 100, "Networks of a project"), ("subnets", 100, "Subnets of a project"),
+        ("ports", 500, "Ports of a project"), ("routers", 10, "Routers of a project"), ("floatingips", 50, "Floating IPs of a project"),
+        ("security_groups", 10, "Security groups of a project"), ("security_group_rules", 100, "Security group rules of a project")))
+METADATA = (
+    cfg.StrOpt("vendordata_file", help="JSON file that guests see as vendor_data.json."),
+)
+GROUPS: dict[str, tuple[cfg.Opt, ...]] = {
+    "DEFAULT": DEFAULT, "api": API, "database": DATABASE, "rpc": RPC, "service": SERVICE, "scheduler": SCHEDULER, "compute": COMPUTE,
+    "libvirt": LIBVIRT, "network": NETWORK, "identity": IDENTITY, "image": IMAGE, "quota": QUOTA, "metadata": METADATA,
+}
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """The table as oslo.config's sample generator wants it (entry point ``oslo.config.opts``)."""
+    return [(group, list(options)) for group, options in GROUPS.items()]
+
+
+def load(argv: list[str] | None = None, files: list[str] | None = None, prog: str = "nova-lite") -> cfg.ConfigOpts:
+    """Read the options: command line, then ``--config-file`` (default /etc/nova_lite/nova-lite.conf where it exists), then defaults."""
+    conf = cfg.ConfigOpts()
+    for group, options in GROUPS.items():
+        conf.register_opts(options, group=None if group == "DEFAULT" else group)
+    conf.register_cli_opts([DEFAULT[3], DEFAULT[4]])
+    if files is None:
+        usual = "/etc/nova_lite/nova-lite.conf"
+        files = [usual] if os.path.exists(usual) else []
+    conf(argv if argv is not None else [], project="nova_lite", prog=prog, default_config_files=files)
+    return conf

@@ -1,0 +1,2 @@
+"""Tables of the identity room."""
+__all__: list[str] = []

@@ -1,0 +1,2 @@
+"""Tables of the image room."""
+__all__: list[str] = []

@@ -1,0 +1,2 @@
+"""Tables of the network room."""
+__all__: list[str] = []

@@ -1,0 +1,25 @@
+"""What may be asked of the compute worker of one host."""
+from nova_lite.rpc.interface import Interface, call, cast
+
+
+class ComputeInterface(Interface):
+    """Topic ``compute``, one queue a host. ``token``: the task's; a worker whose token is no longer current does nothing."""
+
+    topic = "compute"
+    per_host = True
+
+    @cast
+    def build_server(self, ctx, *, server_id: str, token: str, alternates: list = ()):
+        """Make and start the guest of a server claimed on this host. ``alternates``: names of hosts to try after this one."""
+
+    @cast
+    def run_task(self, ctx, *, server_id: str, token: str):
+        """Carry out the server's present task (its ``task_action``): reboot, start, stop, delete and all others but build."""
+
+    @call(timeout=30)
+    def get_console_output(self, ctx, *, server_id: str, max_bytes: int):
+        """The end of the serial console's log as text."""
+
+    @call(timeout=30)
+    def ping(self, ctx):
+        """Answers the host's name and epoch."""

@@ -1,0 +1,77 @@
+"""The contract that each hypervisor driver keeps (at most 30 methods); ``tests/contract/test_virt_contract.py`` runs on all of them.
+
+Every method may be called from any green thread, may be repeated (each is idempotent: it makes true what it says), and
+blocks only the caller: what blocks in C goes through ``concurrency.run_native``. Errors: exception.GuestNotFound,
+exception.HypervisorError and its leaves, exception.ImageUnusable.
+"""
+import abc
+from collections.abc import Callable, Iterable, Iterator
+
+from nova_lite.virt import types
+
+Fetch = Callable[[str], Iterator[bytes]]
+"""Given an image id, yields its bytes in chunks; raises exception.ImageNotFound or exception.Unavailable."""
+
+
+class Driver(abc.ABC):
+    """A hypervisor on this host. Loaded by entry point ``nova_lite.virt`` and the option ``compute.driver``."""
+
+    @abc.abstractmethod
+    def start_host(self, on_event: Callable[[types.LifecycleEvent], None]) -> None:
+        """Connect, check that guests can run (ConfigurationError says why not), and report guest changes to ``on_event`` from now on."""
+
+    @abc.abstractmethod
+    def stop_host(self) -> None:
+        """Stop reporting and disconnect; guests go on."""
+
+    @abc.abstractmethod
+    def inventory(self) -> types.Inventory:
+        """What the host has in all, whatever guests use."""
+
+    @abc.abstractmethod
+    def guests(self) -> dict[str, types.PowerState]:
+        """Every guest of ours on this host by server id, running or not."""
+
+    @abc.abstractmethod
+    def guest_files(self) -> set[str]:
+        """Server ids that have disks or other files on this host, with or without a guest."""
+
+    @abc.abstractmethod
+    def power_state(self, server_id: str) -> types.PowerState:
+        """Raises GuestNotFound."""
+
+    @abc.abstractmethod
+    def create_disks(self, guest: types.Guest, fetch: Fetch) -> None:
+        """Make every disk of the guest, fetching base images once a host however many guests start at once."""
+
+    @abc.abstractmethod
+    def delete_disks(self, server_id: str) -> None:
+        """Remove all files of the server; nothing to do is fine."""
+
+    @abc.abstractmethod
+    def start_guest(self, guest: types.Guest) -> None:
+        """Define the guest from its present description and start it; one that runs is left as it is."""
+
+    @abc.abstractmethod
+    def destroy_guest(self, server_id: str) -> None:
+        """End the guest at once and forget its definition; disks stay. Nothing to do is fine."""
+
+    @abc.abstractmethod
+    def stop_guest(self, server_id: str, timeout: int) -> bool:
+        """Ask for shutdown (ACPI), after ``timeout`` seconds (0: at once) cut the power. True when the guest went by itself."""
+
+    @abc.abstractmethod
+    def reboot_soft(self, server_id: str, timeout: int) -> bool:
+        """Ask the guest to restart and see it happen within ``timeout`` seconds. False: it did not; the caller reboots hard."""
+
+    @abc.abstractmethod
+    def reboot_hard(self, guest: types.Guest) -> None:
+        """Cut the power, define the guest anew and start it."""
+
+    @abc.abstractmethod
+    def console_output(self, server_id: str, max_bytes: int) -> bytes:
+        """The end of the serial console's log, at most ``max_bytes``; empty before the first output. Raises GuestNotFound."""
+
+    @abc.abstractmethod
+    def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
+        """Remove cached base images that no disk uses, not in ``keep`` and unused for ``older_than`` seconds; their ids."""

@@ -1,0 +1,100 @@
+"""The values that pass between a compute worker and a hypervisor driver: plain, immutable, without I/O."""
+import dataclasses
+import enum
+
+
+class PowerState(enum.IntEnum):
+    """What the hypervisor says of a guest; the numbers are those of the Compute API's ``OS-EXT-STS:power_state``."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource:
+    """An image to make a disk from. ``disk_format``: raw, qcow2, ami, aki, ari; ``checksum``: md5, ``sha256`` of the bytes (or None)."""
+
+    id: str
+    disk_format: str
+    size: int
+    checksum: str | None = None
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None
+    min_disk_gb: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """One disk of a guest. ``kind``: root, ephemeral, swap, config. ``size_mb`` is 0 where the image's own size holds."""
+
+    kind: str
+    device: str
+    bus: str
+    size_mb: int = 0
+    image: ImageSource | None = None
+    boot: bool = False
+    fs: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Nic:
+    """One network card. ``bridge`` is an existing Linux bridge on the host; ``tap`` the name of the host-side device to make."""
+
+    port_id: str
+    mac: str
+    bridge: str
+    tap: str
+    model: str = "virtio"
+    mtu: int = 1500
+
+
+@dataclasses.dataclass(frozen=True)
+class Guest:
+    """All that a driver needs to run one server. ``properties``: image properties (``hw_*``, ``os_*``); ``extra_specs``: the flavor's."""
+
+    server_id: str
+    name: str
+    project_id: str
+    user_id: str
+    flavor_name: str
+    vcpus: int
+    memory_mb: int
+    disks: tuple[Disk, ...]
+    nics: tuple[Nic, ...]
+    kernel: ImageSource | None = None
+    ramdisk: ImageSource | None = None
+    kernel_cmdline: str | None = None
+    properties: dict = dataclasses.field(default_factory=dict)
+    extra_specs: dict = dataclasses.field(default_factory=dict)
+    config_drive: dict[str, bytes] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """What a host has. Memory and disk in MB and GB; ``supported``: (arch, hypervisor type, vm mode) triples."""
+
+    hypervisor_type: str
+    hypervisor_version: int
+    hypervisor_hostname: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    disk_available_gb: int
+    cpu_info: dict
+    supported: tuple[tuple[str, str, str], ...]
+    traits: tuple[str, ...] = ()
+    host_ip: str = "127.0.0.1"
+
+
+@dataclasses.dataclass(frozen=True)
+class LifecycleEvent:
+    """The hypervisor saw a guest change by itself or by us. ``state`` is what it is in now; ``guest_initiated`` a shutdown from inside."""
+
+    server_id: str
+    state: PowerState
+    detail: str = ""
+    guest_initiated: bool = False
