@@ -26,13 +26,10 @@ run      dnsmasq-base            DHCP in the namespace of each network
 run      nftables                packet filter in those namespaces
 run      iproute2                bridges, taps, namespaces
 run      procps                  sysctl
-run      kmod                    modprobe, and modules for the guest image
-run      busybox-static          the guest image
-run      dropbear-bin            its SSH server
-run      e2fsprogs               mkfs.ext4
-run      cpio                    its ramdisk
-run      xz-utils                its modules
-run      zstd                    the same
+run      kmod                    modprobe
+run      e2fsprogs               mkfs.ext4, for the guest image and extra disks
+run      dosfstools              mkfs.vfat, for extra disks
+run      zstd                    the guest image
 test     curl                    endpoints by hand
 test     iputils-ping            guests that reach each other
 test     openssh-client          logging in to guests

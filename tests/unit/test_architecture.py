@@ -59,6 +59,7 @@ DOORS = {
     "oslo_policy": ("oslo.policy", ["policy"]),
     "pg8000": ("pg8000", ["db"]),
     "prometheus_client": ("prometheus-client", ["service"]),
+    "pycdlib": ("pycdlib", ["virt.libvirt"]),
     "pymysql": ("PyMySQL", ["db"]),
     "routes": ("routes", ["api"]),
     "sqlalchemy": ("SQLAlchemy", ["db"]),

@@ -1,0 +1,137 @@
+#!/bin/bash
+# Run unmodified Tempest against an all-in-one cloud started for it; print counts, failures and reasons of skips.
+#
+# usage: tools/tempest.sh [-d libvirt|fake] [-c N] [-l FILE] [-x REGEX] [-k] REGEX
+#   REGEX    tests to run, e.g. '^tempest\.api\.compute\.flavors'
+#   -l FILE  run the tests named in this file instead, one a line
+#   -x REGEX leave out the tests that match
+#   -d       hypervisor driver (default: libvirt)
+#   -c N     so many tests at once (default: 1)
+#   -k       keep the workspace and leave the cloud running; its folder is printed
+#   -h       print this
+#
+# environment: NOVA_LITE_TEMPEST_VENV  Tempest's own virtualenv (default: ~/.cache/nova-lite/tempest-venv)
+#              NOVA_LITE_IMAGE_DIR     where the guest image is built and kept
+# exit status: 0 no failure, 1 failures, 2 nothing passed or no cloud
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$root/tools/tempest.sh"; }
+TEMPEST='tempest==47.0.0'
+
+driver=libvirt concurrency=1 keep=0 load='' exclude=''
+while getopts d:c:l:x:kh option; do
+    case $option in
+        d) driver=$OPTARG ;;
+        c) concurrency=$OPTARG ;;
+        l) load=$OPTARG ;;
+        x) exclude=$OPTARG ;;
+        k) keep=1 ;;
+        h) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+regex=${1:-}
+[[ $driver == libvirt || $driver == fake ]] && [[ -n $regex || -r $load ]] || { usage >&2; exit 2; }
+venv=${NOVA_LITE_TEMPEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/nova-lite/tempest-venv}
+
+# Not below /tmp, which is memory on some machines.
+workspace=$(mktemp -d /var/tmp/nova-lite-tempest.XXXXXX)
+state=$workspace/cloud
+# shellcheck source=tools/quickstart/cloud.sh
+. "$root/tools/quickstart/cloud.sh"
+
+# shellcheck disable=SC2329
+finish() {
+    local status=$?
+    if [[ $keep == 1 ]]; then
+        say "Kept: $workspace (tools/quickstart.sh --clean with NOVA_LITE_STATE=$state removes the cloud)"
+    elif [[ -d $state ]]; then
+        remove_cloud >"$workspace/remove.log" 2>&1 || { say "What the cloud made could not be removed:"; tail -n 5 "$workspace/remove.log"; status=2; }
+        [[ $status == 2 ]] || rm -rf "$workspace"
+    fi
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+start_cloud() {
+    local image
+    chmod 0711 "$workspace"
+    make_state
+    if [[ $driver == libvirt ]]; then
+        "$root/tools/system_packages.sh" build run
+        start_libvirt || fail "libvirt does not run here: $libvirt_problem"
+        build_image
+        image=(--image "$image_folder/disk.qcow2" --format qcow2)
+    else
+        make_fake_image
+        image=(--image "$state/fake-image.raw" --format raw)
+    fi
+    "$with_venv" true
+    configure 8774
+    start_daemon
+    wait_for_daemon
+    resources prepare "${image[@]}" --image-name nova-lite-guest --image-name nova-lite-guest-alt --key "$state/id_nova_lite"
+}
+
+install_tempest() {
+    [[ -x $venv/bin/tempest ]] && "$venv/bin/pip" freeze 2>/dev/null | grep -qx "$TEMPEST" && return
+    say "Installing $TEMPEST in $venv"
+    local python=python3
+    ! [[ -x /usr/bin/python3 ]] || python=/usr/bin/python3
+    [[ -x $venv/bin/python ]] || "$python" -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$TEMPEST"
+}
+
+network_extensions() {
+    OS_CLIENT_CONFIG_FILE=$state/clouds.yaml "$with_venv" openstack --os-cloud nova-lite extension list --network -f value -c Alias | paste -sd,
+}
+
+write_configuration() {
+    local images extensions line
+    extensions=$(network_extensions)
+    mapfile -t images < <(resources image-ids nova-lite-guest nova-lite-guest-alt)
+    mkdir -p "$workspace/etc" "$workspace/logs" "$workspace/lock"
+    # The password goes in by bash itself: on no command line.
+    while IFS= read -r line; do
+        line=${line//@WORKSPACE@/$workspace}
+        line=${line//@ENDPOINT@/$endpoint}
+        line=${line//@ADMIN_PASSWORD@/$(setting admin_password)}
+        line=${line//@IMAGE@/${images[0]}}
+        line=${line//@IMAGE_ALT@/${images[1]}}
+        line=${line//@NETWORK_EXTENSIONS@/$extensions}
+        printf '%s\n' "$line"
+    done < "$root/tools/tempest.conf.template" > "$workspace/etc/tempest.conf"
+    local tests
+    tests=$("$venv/bin/python" -c 'import os, tempest; print(os.path.dirname(tempest.__file__))')
+    printf '[DEFAULT]\ntest_path=%s/test_discover\ntop_dir=%s\ngroup_regex=([^\\.]*\\.)*\n' "$tests" "$tests" > "$workspace/.stestr.conf"
+}
+
+run_tempest() {
+    local selection=(--regex "$regex") pace=(--concurrency "$concurrency")
+    if [[ -n $load ]]; then
+        # Attributes in brackets depend on options: names are what identifies a test.
+        sed -e 's/\[.*//' -e 's/\./\\./g' -e 's/^/^/' -e 's/$/(\\[|$)/' "$load" > "$workspace/include"
+        selection=(--include-list "$workspace/include")
+    fi
+    # This class opens SSH whatever run_validation says.
+    selection+=(--exclude-regex "ServerActionsV293TestJSON${exclude:+|$exclude}")
+    [[ $concurrency != 1 ]] || pace=(--serial)
+    cd "$workspace"
+    export PATH=$venv/bin:$PATH TEMPEST_CONFIG_DIR=$workspace/etc TEMPEST_CONFIG=tempest.conf OS_TEST_TIMEOUT=900
+    stestr init >/dev/null 2>&1 || true
+    say "Running Tempest; its output: $workspace/output"
+    tempest run "${selection[@]}" "${pace[@]}" >"$workspace/output" 2>&1 || true
+    stestr last --subunit 2>/dev/null | "$venv/bin/python" "$root/tools/tempest_report.py"
+}
+
+(install_tempest) & installing=$!
+start_cloud || exit 2
+wait $installing || exit 2
+write_configuration
+began=$SECONDS
+result=0
+run_tempest || result=$?
+say "seconds: $((SECONDS - began))"
+exit "$result"
