@@ -1,0 +1,28 @@
+"""The Compute API put together: every module's ROUTES, in the order in which paths are matched."""
+from nova_lite.api import faults, microversions, resource
+from nova_lite.api.compute import flavor_access, flavor_extra_specs, flavors, keypairs, versions
+from nova_lite.api.compute.versions import MAXIMUM, MINIMUM
+
+MODULES = (versions, flavors, flavor_access, flavor_extra_specs, keypairs)
+ROUTES = tuple(route for module in MODULES for route in module.ROUTES)
+VERSION_HEADERS = ("HTTP_OPENSTACK_API_VERSION", "HTTP_X_OPENSTACK_NOVA_API_VERSION")
+PUBLIC = (("GET", "/"), ("GET", "/v2"), ("GET", "/v2/"), ("GET", "/v2.1"), ("GET", "/v2.1/"))
+"""(method, path) pairs, below the prefix, that need no token."""
+
+
+class ComputeApplication(resource.Application):
+    """Serves ``/v2`` too: the same routes without microversions."""
+
+    def __call__(self, environ, start_response):
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/v2/") and path != "/v2/":
+            environ = {key: value for key, value in environ.items() if key not in VERSION_HEADERS}
+            environ["PATH_INFO"] = "/v2.1" + path[len("/v2"):]
+        return super().__call__(environ, start_response)
+
+
+def application(deps, policy, *, public_url: str | None = None, max_body: int = 1 << 20) -> resource.Application:
+    """The WSGI application to mount at ``/compute``. ``deps``: compute.actions.deps.Deps; ``public_url``: with the prefix; ``max_body`` in bytes."""
+    negotiator = microversions.Negotiator("compute", MINIMUM, MAXIMUM, legacy_header="X-OpenStack-Nova-API-Version")
+    return ComputeApplication("compute", ROUTES, deps, policy, faults.compute, public_url=public_url, negotiator=negotiator, project_prefix="v2.1",
+                              max_body=max_body)

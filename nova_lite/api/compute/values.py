@@ -1,0 +1,25 @@
+"""JSON schemas of the values that many bodies and query strings of the Compute API share."""
+MAX_INT = 0x7FFFFFFF
+
+TRUTHS = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
+FALSEHOODS = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
+BOOLEAN = {"type": ["boolean", "string"], "enum": [*TRUTHS, *FALSEHOODS]}
+
+TEXT = {"type": "string"}
+NAME = {"type": "string", "format": "name", "minLength": 1, "maxLength": 255}
+ZONE_NAME = {"type": "string", "format": "az_name", "minLength": 1, "maxLength": 255}
+HOST_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9-._]*$", "minLength": 1, "maxLength": 255}
+UUID = {"type": "string", "format": "uuid"}
+POSITIVE = {"type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 1, "maximum": MAX_INT}
+NOT_NEGATIVE = {**POSITIVE, "minimum": 0}
+PAGE_SIZE = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 0, "minLength": 1}
+
+METADATA_KEY = "^[a-zA-Z0-9-_:. ]{1,255}$"
+METADATA = {"type": "object", "patternProperties": {METADATA_KEY: {"type": "string", "maxLength": 255}}, "additionalProperties": False}
+METADATA_WITH_NULL = {"type": "object", "patternProperties": {METADATA_KEY: {"type": ["string", "null"], "maxLength": 255}},
+                      "additionalProperties": False}
+
+
+def truth(value: bool | str) -> bool:
+    """What a BOOLEAN value means."""
+    return value in TRUTHS

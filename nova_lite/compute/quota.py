@@ -1,0 +1,141 @@
+"""Quotas: how much of what a project or user may have, counted exactly, in the transaction that changes what is counted.
+
+A limit is the first found of: the user's in the project, the project's, the ``default`` class's, the configured one. -1 is unlimited.
+"""
+import math
+from dataclasses import dataclass
+
+from nova_lite import exception
+from nova_lite.db import quotas
+
+SERVER_RESOURCES = ("instances", "cores", "ram")
+DEFAULT_CLASS = "class:default"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What holds for a project, and what holds for a user in it beyond that; ``of_user`` has only the user's own rows."""
+
+    of_project: dict[str, int]
+    of_user: dict[str, int]
+
+    @property
+    def effective(self) -> dict[str, int]:
+        """The limits as the API shows them to the user."""
+        return {**self.of_project, **self.of_user}
+
+
+def user_scope(project_id: str, user_id: str) -> str:
+    """The scope of a user's own limits in a project."""
+    return f"{project_id}/{user_id}"
+
+
+def limits(tx, project_id: str, user_id: str | None, defaults: dict[str, int]) -> Limits:
+    """The limits in force. ``defaults``: the configured ones, by resource. One statement."""
+    scopes = _scopes(project_id, user_id)
+    return _limits(scopes, quotas.list_limits(tx, scopes), defaults)
+
+
+def _scopes(project_id: str, user_id: str | None) -> list[str]:
+    return [DEFAULT_CLASS, project_id] + ([user_scope(project_id, user_id)] if user_id is not None else [])
+
+
+def _limits(scopes: list[str], found: dict[str, dict[str, int]], defaults: dict[str, int]) -> Limits:
+    stored = {**found[scopes[0]], **found[scopes[1]]}
+    return Limits({resource: stored.get(resource, default) for resource, default in defaults.items()}, found[scopes[2]] if scopes[2:] else {})
+
+
+def take(tx, project_id: str, user_id: str, amounts: dict[str, int], defaults: dict[str, int]) -> None:
+    """Count ``amounts`` (of ``instances``, ``cores``, ``ram``) more for the project. Call before the rows that they count are inserted.
+
+    Raises QuotaExceeded, nothing changed. Two statements; one more for a user with limits of their own, two more the first time.
+    """
+    take_between(tx, project_id, user_id, amounts, 1, 1, defaults)
+
+
+def take_between(tx, project_id: str, user_id: str, each: dict[str, int], at_least: int, at_most: int, defaults: dict[str, int]) -> int:
+    """``take`` for as many servers as the quotas admit, ``each`` of them taking so much; returns how many.
+
+    Raises QuotaExceeded, nothing changed, when they admit fewer than ``at_least``.
+    """
+    each = {resource: amount for resource, amount in each.items() if amount}
+    if not each:
+        return at_most
+    used, allowed = _lock(tx, project_id, each, project_id, user_id, defaults)
+    found = [(allowed.of_project, used)]
+    if allowed.of_user:
+        # The project's counters are held: nobody else adds servers to it until this transaction ends.
+        found.append((allowed.of_user, quotas.count_servers(tx, project_id, user_id)))
+    count = min(at_most, *(_fitting(each, limits_, used_) for limits_, used_ in found))
+    if count < at_least:
+        for limits_, used_ in found:
+            _check({resource: amount * at_most for resource, amount in each.items()}, limits_, used_)
+    quotas.add(tx, project_id, {resource: amount * count for resource, amount in each.items()})
+    return count
+
+
+def _fitting(each: dict[str, int], allowed: dict[str, int], used: dict[str, int]) -> float:
+    return min((max(0, allowed[resource] - used.get(resource, 0)) // amount for resource, amount in each.items()
+                if allowed.get(resource, -1) >= 0), default=math.inf)
+
+
+def take_key_pair(tx, project_id: str, user_id: str, defaults: dict[str, int]) -> None:
+    """Count one more key pair of a user, against the limits of the project that the user works in. Raises QuotaExceeded, nothing changed."""
+    amounts = {"key_pairs": 1}
+    used, allowed = _lock(tx, user_id, amounts, project_id, user_id, defaults)
+    try:
+        _check(amounts, allowed.effective, used)
+    except exception.QuotaExceeded:
+        raise exception.QuotaExceeded("Quota exceeded, too many key pairs.")
+    quotas.add(tx, user_id, amounts)
+
+
+def give_back(tx, owner: str, amounts: dict[str, int]) -> None:
+    """Count ``amounts`` less for a project (servers) or a user (key pairs). One statement."""
+    quotas.give_back(tx, owner, amounts)
+
+
+def _lock(tx, owner: str, resources, project_id: str, user_id: str, defaults: dict[str, int]) -> tuple[dict[str, int], Limits]:
+    scopes = _scopes(project_id, user_id)
+    used, found = quotas.lock(tx, owner, resources, scopes)
+    missing = [resource for resource in resources if resource not in used]
+    if missing:
+        quotas.add_counters(tx, owner, missing)
+        used, found = quotas.lock(tx, owner, resources, scopes)
+    return used, _limits(scopes, found, defaults)
+
+
+def _check(amounts: dict[str, int], allowed: dict[str, int], used: dict[str, int]) -> None:
+    over = sorted(resource for resource, amount in amounts.items()
+                  if 0 <= allowed.get(resource, -1) < used.get(resource, 0) + amount)
+    if not over:
+        return
+    names, asked, taken, limit = (", ".join(str(value) for value in values) for values in (
+        over, [amounts[resource] for resource in over], [used.get(resource, 0) for resource in over], [allowed[resource] for resource in over]))
+    raise exception.QuotaExceeded(f"Quota exceeded for {names}: Requested {asked}, but already used {taken} of {limit} {names}")
+
+
+def recount(tx) -> dict[tuple[str, str], tuple[int, int]]:
+    """Compare every counter with what it counts and set right those that differ: ``{(owner, resource): (was, is)}``.
+
+    For an auditor; holds each owner's counters while it counts.
+    """
+    projects, users = quotas.list_owners(tx)
+    wrong = {}
+    for owner in sorted(projects):
+        wrong.update(_recount(tx, owner, SERVER_RESOURCES, lambda owner=owner: quotas.count_servers(tx, owner)))
+    for owner in sorted(users):
+        wrong.update(_recount(tx, owner, ("key_pairs",), lambda owner=owner: {"key_pairs": quotas.count_key_pairs(tx, owner)}))
+    return wrong
+
+
+def _recount(tx, owner: str, resources, count) -> dict[tuple[str, str], tuple[int, int]]:
+    counted, _ = quotas.lock(tx, owner, resources, ())
+    missing = [resource for resource in resources if resource not in counted]
+    if missing:
+        quotas.add_counters(tx, owner, missing)
+        counted, _ = quotas.lock(tx, owner, resources, ())
+    wrong = {(owner, resource): (counted[resource], real) for resource, real in count().items() if counted[resource] != real}
+    for (_, resource), (_, real) in wrong.items():
+        quotas.set_counter(tx, owner, resource, real)
+    return wrong

@@ -1,0 +1,119 @@
+"""Quota limits that differ from the configured ones, and the counters of what is used.
+
+A counter belongs to an owner: a project, or for key pairs a user. It changes in the transaction that adds or removes what it counts.
+"""
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from nova_lite.db.models.compute import KeyPair, QuotaLimit, QuotaUsage, Server
+from nova_lite.db.unless_taken import insert_unless_taken
+
+
+def list_limits(tx: orm.Session, scopes: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Stored limits: scope → resource → limit. Scopes as in QuotaLimit."""
+    found: dict[str, dict[str, int]] = {scope: {} for scope in scopes}
+    rows = tx.execute(sa.select(QuotaLimit.scope, QuotaLimit.resource, QuotaLimit.hard_limit).where(QuotaLimit.scope.in_(list(found))))
+    for scope, resource, limit in rows:
+        found[scope][resource] = limit
+    return found
+
+
+def list_limits_below(tx: orm.Session, project_id: str) -> dict[str, int]:
+    """The highest limit that any user of the project has of their own, by resource; -1 where one is unlimited."""
+    query = sa.select(QuotaLimit.resource, sa.func.max(QuotaLimit.hard_limit), sa.func.min(QuotaLimit.hard_limit)).where(
+        QuotaLimit.scope.startswith(f"{project_id}/", autoescape=True)).group_by(QuotaLimit.resource)
+    return {resource: -1 if lowest < 0 else highest for resource, highest, lowest in tx.execute(query)}
+
+
+def set_limit(tx: orm.Session, scope: str, resource: str, limit: int) -> None:
+    """Store a limit, replacing an older one."""
+    change = sa.update(QuotaLimit).where(QuotaLimit.scope == scope, QuotaLimit.resource == resource).values(hard_limit=limit)
+    if tx.execute(change).rowcount == 0 and insert_unless_taken(tx, QuotaLimit, [{"scope": scope, "resource": resource, "hard_limit": limit}]) == 0:
+        tx.execute(change)
+
+
+def delete_limits(tx: orm.Session, scope: str) -> None:
+    """Forget the limits of a scope; a project's users lose theirs too."""
+    tx.execute(sa.delete(QuotaLimit).where(sa.or_(QuotaLimit.scope == scope, QuotaLimit.scope.startswith(f"{scope}/", autoescape=True))))
+
+
+def usage(tx: orm.Session, owner: str) -> dict[str, int]:
+    """What the owner uses, by resource; no row, no key."""
+    rows = tx.execute(sa.select(QuotaUsage.resource, QuotaUsage.in_use).where(QuotaUsage.project_id == owner))
+    return {resource: int(in_use) for resource, in_use in rows}
+
+
+def lock(tx: orm.Session, owner: str, resources: Iterable[str], scopes: Iterable[str]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """(counters, stored limits by scope) of these resources, read in one statement that holds the counters until the transaction ends.
+
+    A counter that does not exist yet is left out, and its limits too. MariaDB, which has no OF, holds the limits it read as well.
+    """
+    used: dict[str, int] = {}
+    limits: dict[str, dict[str, int]] = {scope: {} for scope in scopes}
+    same = sa.and_(QuotaLimit.resource == QuotaUsage.resource, QuotaLimit.scope.in_(list(limits)))
+    query = sa.select(QuotaUsage.resource, QuotaUsage.in_use, QuotaLimit.scope, QuotaLimit.hard_limit).outerjoin(QuotaLimit, same).where(
+        QuotaUsage.project_id == owner, QuotaUsage.resource.in_(list(resources))).order_by(QuotaUsage.resource)
+    for resource, in_use, scope, limit in tx.execute(query.with_for_update(of=QuotaUsage)):
+        used[resource] = int(in_use)
+        if scope is not None:
+            limits[scope][resource] = limit
+    return used, limits
+
+
+def add(tx: orm.Session, owner: str, amounts: dict[str, int]) -> None:
+    """Add ``amounts`` (resource → count) to the owner's counters, which ``lock`` holds."""
+    change = sa.update(QuotaUsage).where(QuotaUsage.project_id == owner, QuotaUsage.resource.in_(list(amounts))).values(
+        in_use=QuotaUsage.in_use + _amount_of(amounts))
+    tx.execute(change.execution_options(synchronize_session=False))
+
+
+def add_counters(tx: orm.Session, owner: str, resources: Iterable[str]) -> None:
+    """Make the counters that the owner lacks; those that somebody else makes at the same time are left as they are."""
+    insert_unless_taken(tx, QuotaUsage, [{"project_id": owner, "resource": resource, "in_use": 0} for resource in resources])
+
+
+def give_back(tx: orm.Session, owner: str, amounts: dict[str, int]) -> None:
+    """Take ``amounts`` off the owner's counters, never below 0."""
+    amount = _amount_of(amounts)
+    left = sa.case((QuotaUsage.in_use > amount, QuotaUsage.in_use - amount), else_=0)
+    change = sa.update(QuotaUsage).where(QuotaUsage.project_id == owner, QuotaUsage.resource.in_(list(amounts))).values(in_use=left)
+    tx.execute(change.execution_options(synchronize_session=False))
+
+
+def _amount_of(amounts: dict[str, int]):
+    return sa.case(*[(QuotaUsage.resource == resource, amount) for resource, amount in amounts.items()], else_=0)
+
+
+def count_servers(tx: orm.Session, project_id: str, user_id: str | None = None) -> dict[str, int]:
+    """Living servers of a project (of one user in it), their vCPUs and MB of RAM, counted one by one."""
+    query = sa.select(Server.flavor).where(Server.project_id == project_id, Server.deleted.is_(False))
+    if user_id is not None:
+        query = query.where(Server.user_id == user_id)
+    flavors = list(tx.scalars(query))
+    return {"instances": len(flavors), "cores": sum(flavor["vcpus"] for flavor in flavors), "ram": sum(flavor["memory_mb"] for flavor in flavors)}
+
+
+def count_key_pairs(tx: orm.Session, user_id: str) -> int:
+    """Key pairs of a user."""
+    return tx.scalar(sa.select(sa.func.count()).select_from(KeyPair).where(KeyPair.user_id == user_id))
+
+
+def list_owners(tx: orm.Session) -> tuple[set[str], set[str]]:
+    """(projects with servers or server counters, users with key pairs or key pair counters)."""
+    of_servers = set(tx.scalars(sa.select(Server.project_id).where(Server.deleted.is_(False)).distinct()))
+    of_keys = set(tx.scalars(sa.select(KeyPair.user_id).distinct()))
+    counted = tx.execute(sa.select(QuotaUsage.project_id, QuotaUsage.resource))
+    for owner, resource in counted:
+        if resource in ("instances", "cores", "ram"):
+            of_servers.add(owner)
+        elif resource == "key_pairs":
+            of_keys.add(owner)
+    return of_servers, of_keys
+
+
+def set_counter(tx: orm.Session, owner: str, resource: str, in_use: int) -> None:
+    """Overwrite a counter."""
+    tx.execute(sa.update(QuotaUsage).where(QuotaUsage.project_id == owner, QuotaUsage.resource == resource).values(in_use=in_use)
+               .execution_options(synchronize_session=False))
