@@ -1,0 +1,25 @@
+"""Filters: which hosts may take a request. ``FILTERS`` is the table of all of them, under Nova's names.
+
+A filter's ``prepare(query)`` answers a function of rows (a slice, or an array of row numbers) that gives True for those that pass, or None
+where the request gives it nothing to do. It reads only the rows it is given, and the request.
+"""
+from collections.abc import Iterable
+
+from nova_lite.scheduler.core.filters import affinity, basic, capacity
+from nova_lite.scheduler.core.filters.rule import Filter
+
+CAPACITY: tuple[Filter, ...] = capacity.FILTERS
+"""Always in force, before all others, whatever is enabled."""
+
+FILTERS: dict[str, Filter] = {rule.name: rule for module in (capacity, basic, affinity) for rule in module.FILTERS}
+
+
+def enabled(names: Iterable[str]) -> tuple[Filter, ...]:
+    """The filters in force for a list of enabled names, in order. Raises ValueError naming the unknown one and those that exist."""
+    chosen = list(CAPACITY)
+    for name in names:
+        if name not in FILTERS:
+            raise ValueError(f"There is no filter {name!r} (option enabled_filters). There are: {', '.join(sorted(FILTERS))}.")
+        if FILTERS[name] not in chosen:
+            chosen.append(FILTERS[name])
+    return tuple(chosen)

@@ -1,0 +1,34 @@
+"""Query: one request laid against one table: what a filter or weigher is given, with the columns that exist only for this request."""
+import numpy as np
+
+from nova_lite.scheduler.core.request import Options, Request
+from nova_lite.scheduler.core.table import HostTable
+
+
+class Query:
+    """``now``: seconds since 1970. ``group_count``: servers of the request's group on each row, or None without a group."""
+
+    __slots__ = ("table", "request", "options", "now", "group_count")
+
+    def __init__(self, table: HostTable, request: Request, options: Options, now: float):
+        self.table = table
+        self.request = request
+        self.options = options
+        self.now = now
+        self.group_count = self.counts(request.group.hosts) if request.group is not None else None
+
+    def counts(self, by_host) -> np.ndarray:
+        """A column from ``{host name: number}``; names that the table does not know are left out."""
+        column = np.zeros(self.table.size)
+        for name, count in by_host.items():
+            row = self.table.rows.get(name)
+            if row is not None:
+                column[row] = count
+        return column
+
+    def place(self, row: int) -> None:
+        """Count a server of this request on a row, in the table and in the request's own columns."""
+        request = self.request
+        self.table.consume(row, request.vcpus, request.memory_mb, request.disk_gb)
+        if self.group_count is not None:
+            self.group_count[row] += 1

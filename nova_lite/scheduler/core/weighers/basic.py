@@ -1,0 +1,21 @@
+"""Weighers over the columns of a host: free RAM, vCPUs and disk, work under way, failed builds, servers, hypervisor version."""
+from nova_lite.scheduler.core.weighers.rule import Weigher
+
+
+def column(name):
+    """A weigher that is one column as it stands."""
+    def prepare(query):
+        values = getattr(query.table, name)
+        return lambda rows: values[rows]
+    return prepare
+
+
+WEIGHERS = (
+    Weigher("RAMWeigher", column("memory_free"), "ram_weight_multiplier", floor=0.0),
+    Weigher("CPUWeigher", column("vcpus_free"), "cpu_weight_multiplier", floor=0.0),
+    Weigher("DiskWeigher", column("disk_free"), "disk_weight_multiplier", floor=0.0),
+    Weigher("IoOpsWeigher", column("io_ops"), "io_ops_weight_multiplier", default=-1.0, floor=0.0),
+    Weigher("BuildFailureWeigher", column("build_failures"), "build_failure_weight_multiplier", default=1000000.0, sign=-1.0, consumes=False),
+    Weigher("NumInstancesWeigher", column("servers"), "num_instances_weight_multiplier", default=0.0),
+    Weigher("HypervisorVersionWeigher", column("hypervisor_version"), "hypervisor_version_weight_multiplier", consumes=False),
+)

@@ -1,0 +1,131 @@
+"""HostView: the host table of one scheduler, kept fresh from the database at a cost that follows what changed, not how many hosts there are.
+
+A change is found by the database's ``changed_at``; a row whose version is known already is left alone. Heartbeats change no host: they are
+read on their own, now and then (``hear``), and a host that is not heard drops out by its ``up_until``. ``reconcile`` finds what got lost.
+Used by ``scheduler.manager`` and ``scheduler.claims``.
+"""
+import datetime
+import functools
+import itertools
+import json
+from collections.abc import Iterable
+
+from nova_lite import clock
+from nova_lite.db import hosts as rows_
+from nova_lite.scheduler.core.table import NEVER, Aggregate, HostRow, HostTable
+
+EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def seconds_since_1970(moment: datetime.datetime) -> float:
+    """A naive UTC moment as the table's columns hold it."""
+    return (moment - EPOCH).total_seconds()
+
+
+class HostView:
+    """``down_time``: seconds without a heartbeat until a host is down. ``overlap``: seconds in which a transaction surely commits."""
+
+    def __init__(self, default_zone: str, down_time: float, overlap: float = 2.0):
+        self.table = HostTable(default_zone)
+        self.down_time = down_time
+        self.overlap = overlap
+        self._versions: dict[str, int] = {}
+        self._stale: set[str] = set()
+        self._aggregates_at: dict[int, datetime.datetime] = {}
+        self._settled: datetime.datetime | None = None
+        self._seen: list[tuple[float, datetime.datetime]] = []
+        self._heard: datetime.datetime | None = None
+
+    def distrust(self, names: Iterable[str]) -> None:
+        """What the table says of these hosts may be wrong: the next ``refresh`` reads them whatever their version."""
+        self._stale.update(names)
+
+    def refresh(self, tx) -> int:
+        """Read what changed since the last time, with one statement (one more when aggregates changed). Returns how many rows were new."""
+        stale, self._stale = self._stale, set()
+        try:
+            found = rows_.changed_hosts(tx, self._settled, stale)
+        except BaseException:
+            self._stale |= stale
+            raise
+        if any(row.aggregate_id is not None and self._aggregates_at.get(row.aggregate_id) != row.aggregate_changed_at for row in found):
+            self._read_aggregates(tx)
+        new, names = 0, set()
+        for _id, group in itertools.groupby(found, key=lambda row: row.id):
+            rows = list(group)
+            name = rows[0].name
+            names.add(name)
+            if self._versions.get(name) != rows[0].version or name in stale:
+                self._put(rows)
+                new += 1
+        for name in stale - names:
+            self._drop(name)
+        if found:
+            self._advance(max(row.changed_at for row in found))
+        return new
+
+    def hear(self, tx) -> None:
+        """Read which compute services were heard since the last time, with one statement."""
+        for host, last_seen_at, disabled, forced_down in rows_.heard_since(tx, self._heard):
+            if last_seen_at is None:
+                continue
+            self.table.set_alive(host, self._up_until(last_seen_at, forced_down), not disabled)
+            if self._heard is None or last_seen_at > self._heard:
+                self._heard = last_seen_at
+
+    def reconcile(self, tx) -> None:
+        """Compare the versions of all hosts, and read those that differ: finds hosts that were removed, and changes that ``refresh`` missed."""
+        versions = dict(rows_.host_versions(tx))
+        for name in [name for name in self._versions if name not in versions]:
+            self._drop(name)
+        self.distrust(name for name, version in versions.items() if self._versions.get(name) != version)
+        self._read_aggregates(tx)
+        self.refresh(tx)
+
+    def _advance(self, newest: datetime.datetime) -> None:
+        # A transaction may commit a moment that is older than one already seen. Once ``newest`` was seen ``overlap`` seconds ago,
+        # whatever was stamped before it has been committed, and need not be looked for again.
+        now = clock.monotonic()
+        if not self._seen or newest > self._seen[-1][1]:
+            self._seen.append((now, newest))
+        if self._settled is None:
+            self._settled = newest - clock.seconds(self.overlap)
+        while self._seen and now - self._seen[0][0] > self.overlap:
+            self._settled = max(self._settled, self._seen.pop(0)[1])
+
+    def _up_until(self, last_seen_at, forced_down) -> float:
+        return NEVER if forced_down or last_seen_at is None else seconds_since_1970(last_seen_at) + self.down_time
+
+    def _put(self, rows) -> None:
+        row = rows[0]
+        self._versions[row.name] = row.version
+        self.table.put(HostRow(
+            id=row.id, name=row.name, node=row.hypervisor_hostname, vcpus=row.vcpus, memory_mb=row.memory_mb, disk_gb=row.disk_gb,
+            vcpus_used=row.vcpus_used, memory_mb_used=row.memory_mb_used, disk_gb_used=row.disk_gb_used, vcpus_reserved=row.vcpus_reserved,
+            memory_mb_reserved=row.memory_mb_reserved, disk_gb_reserved=row.disk_gb_reserved, vcpu_ratio=row.vcpu_ratio,
+            memory_ratio=row.memory_ratio, disk_ratio=row.disk_ratio, servers=row.servers, io_ops=row.io_ops,
+            build_failures=row.build_failures, hypervisor_type=row.hypervisor_type, hypervisor_version=row.hypervisor_version,
+            host_ip=row.host_ip, enabled=row.disabled is False, up_until=self._up_until(row.last_seen_at, row.forced_down),
+            supported=_triples(row.supported), traits=_texts(row.traits), cpu_info=row.cpu_info or "",
+            aggregates=tuple(each.aggregate_id for each in rows if each.aggregate_id is not None)))
+
+    def _drop(self, name: str) -> None:
+        self._versions.pop(name, None)
+        self.table.remove(name)
+
+    def _read_aggregates(self, tx) -> None:
+        found = rows_.aggregates(tx)
+        moments = {id: changed_at for id, _name, _zone, _meta, changed_at in found}
+        if moments != self._aggregates_at:
+            self._aggregates_at = moments
+            self.table.set_aggregates(Aggregate(id, name, zone, meta) for id, name, zone, meta, _changed_at in found)
+
+
+@functools.lru_cache(1024)
+def _triples(text: str | None) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(triple) for triple in json.loads(text or "[]"))
+
+
+@functools.lru_cache(1024)
+def _texts(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text or "[]"))

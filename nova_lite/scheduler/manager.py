@@ -1,0 +1,157 @@
+"""Manager: the endpoint of SchedulerInterface. Reads the servers that wait, places them, and rings the hosts after the commit.
+
+Messages that arrive while a decision is under way are taken together by the next one. Built by ``cmd/wiring.py``, which also calls ``start``
+once and ``tick`` every few seconds.
+"""
+import dataclasses
+from collections.abc import Callable
+
+from nova_lite import clock, concurrency, exception, log
+from nova_lite.context import RequestContext
+from nova_lite.db import allocations
+from nova_lite.db import servers as servers_
+from nova_lite.db.engine import Database
+from nova_lite.scheduler import claims
+from nova_lite.scheduler.core.request import Options, Request
+from nova_lite.scheduler.core.select import Rules
+from nova_lite.scheduler.hosts import HostView, seconds_since_1970
+
+LOG = log.get(__name__)
+
+TRIES = 10
+"""How often a transaction that the database chose as a deadlock's victim is run again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Plain values from the options. ``down_time``, ``refresh_interval``, ``hear_interval``: seconds."""
+
+    host: str
+    options: Options = dataclasses.field(default_factory=Options)
+    default_zone: str = "nova"
+    default_schedule_zone: str | None = None
+    max_attempts: int = 3
+    down_time: float = 60.0
+    refresh_interval: float = 30.0
+    hear_interval: float = 5.0
+
+
+class Manager:
+    """``compute``: client of ComputeInterface. ``fail(tx, server, token, error, event=, code=)`` ends a server's task with a fault.
+
+    Raises ValueError when the options name a filter or weigher that does not exist.
+    """
+
+    def __init__(self, db: Database, compute, fail: Callable, settings: Settings):
+        self._db = db
+        self._compute = compute
+        self._fail = fail
+        self._settings = settings
+        self._rules = Rules(settings.options)
+        self._view = HostView(settings.default_zone, settings.down_time)
+        self._waiting: list[tuple[RequestContext, str, str]] = []
+        self._deciding = concurrency.Lock()
+        self._heard_at = self._reconciled_at = clock.monotonic()
+
+    # ---- messages
+    def place_servers(self, ctx: RequestContext, *, server_ids: list, tokens: list) -> None:
+        """Find hosts for servers whose task is ``scheduling``; each claim rings its host, each refusal ends the server in ERROR."""
+        self._waiting += [(ctx, server_id, token) for server_id, token in zip(server_ids, tokens, strict=True)]
+        with self._deciding:
+            # Whoever decided before may have taken these along; then there is nothing left, or only what came later.
+            batch, self._waiting = self._waiting, []
+            if batch:
+                self._place(batch)
+
+    def hosts_changed(self, ctx: RequestContext, *, names: list) -> None:
+        """Read these hosts before the next decision."""
+        self._view.distrust(names)
+
+    def ping(self, ctx: RequestContext) -> str:
+        """The name of the host that this scheduler runs on."""
+        return self._settings.host
+
+    # ---- life
+    def start(self) -> None:
+        """Load all hosts."""
+        with self._deciding, self._db.read() as tx:
+            self._view.reconcile(tx)
+
+    def tick(self) -> None:
+        """Hear heartbeats, and now and then compare all hosts; call about once a second or two."""
+        now = clock.monotonic()
+        if now - self._heard_at < self._settings.hear_interval:
+            return
+        with self._deciding, self._db.read() as tx:
+            self._heard_at = now
+            self._view.hear(tx)
+            if now - self._reconciled_at >= self._settings.refresh_interval:
+                self._reconciled_at = now
+                self._view.reconcile(tx)
+
+    # ---- placing
+    def _place(self, batch) -> None:
+        asked = {server_id: (token, ctx) for ctx, server_id, token in batch}
+        for turn in range(TRIES):
+            try:
+                result = self._decide({server_id: token for server_id, (token, _ctx) in asked.items()})
+                break
+            except exception.DatabaseDeadlock:
+                if turn == TRIES - 1:
+                    raise
+        for each, host, alternates in result.placed:
+            _token, ctx = asked[each.server.id]
+            try:
+                self._compute.build_server(ctx, host, server_id=each.server.id, token=each.token, alternates=alternates)
+            except exception.Unavailable as error:
+                # The claim stands; the host finds the server by itself when it sweeps.
+                LOG.warning("Server %s waits on host %s, which could not be rung: %s", each.server.id, host, error)
+
+    def _decide(self, tokens: dict[str, str]) -> claims.Placed:
+        with self._db.read() as tx:
+            wanted, spent = self._read(tx, tokens)
+            self._view.refresh(tx)
+        if not wanted and not spent:
+            return claims.Placed()
+        now = seconds_since_1970(clock.now())
+        result = claims.Placed()
+        try:
+            with self._db.write() as tx:
+                claims.place(tx, self._view, self._rules, wanted, now, result, self._settings.max_attempts - 1)
+                for each, why in [*result.refused, *spent]:
+                    self._refuse(tx, each, why)
+        except BaseException:
+            self._view.distrust(result.touched)
+            raise
+        return result
+
+    def _read(self, tx, tokens):
+        """The servers that still wait, as Wanted, and those whose attempts are spent with the reason."""
+        wanted, spent = [], []
+        waiting = allocations.waiting(tx, tokens)
+        hinted = {str(item) for server in waiting for item in _hinted(server)}
+        where = {id: host for id, (host, _deleted) in servers_.known(tx, hinted).items() if host} if hinted else {}
+        for server in waiting:
+            request = Request.of(server.flavor, server.image, server.request, project_id=server.project_id, image_id=server.image_id,
+                                 default_zone=self._settings.default_schedule_zone, server_hosts=where)
+            each = claims.Wanted(server, server.task_id, request)
+            attempts = max(int((server.request or {}).get("attempts") or 0), len(request.excluded))
+            if attempts >= self._settings.max_attempts:
+                spent.append((each, f"The build failed on {attempts} hosts, and at most {self._settings.max_attempts} are tried"))
+            else:
+                wanted.append(each)
+        return wanted, spent
+
+    def _refuse(self, tx, each: claims.Wanted, why: str) -> None:
+        LOG.info("Server %s gets no host: %s", each.server.id, why)
+        try:
+            self._fail(tx, each.server, each.token, exception.NoValidHost(reason=f"{why}."), event="schedule_servers", code=500)
+        except exception.TaskLost:
+            LOG.info("Server %s no longer waits for a host", each.server.id)
+
+
+def _hinted(server):
+    hints = (server.request or {}).get("hints") or {}
+    for hint in ("different_host", "same_host"):
+        value = hints.get(hint) or ()
+        yield from [value] if isinstance(value, str) else value
