@@ -104,8 +104,8 @@ create_first() { openstack server create -f value -c id --flavor m1.tiny --image
 
 # Where the person who called us looks for clouds.yaml, unless there is one already.
 link_clouds() {
-    local owner=${SUDO_USER:-$(id -un)} home folder
-    home=$(getent passwd "$owner" | cut -d: -f6)
+    local home=$HOME folder
+    [[ -z ${SUDO_USER:-} ]] || home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
     folder=$home/.config/openstack
     chown "${SUDO_UID:-$(id -u)}" "$state/clouds.yaml" "$state/id_nova_lite"
     [[ ! -e $folder/clouds.yaml && ! -L $folder/clouds.yaml ]] || return 0
