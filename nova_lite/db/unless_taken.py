@@ -1,0 +1,22 @@
+"""INSERT that leaves out what a unique key forbids, in each database's own words: a collision costs no savepoint and aborts nothing.
+
+Used where a value is drawn at random and drawn again when somebody else has it: addresses, MACs, segment numbers.
+"""
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql, sqlite
+
+CONFLICT_CLAUSE = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def insert_unless_taken(tx: orm.Session, model, rows: list[dict]) -> int:
+    """Insert the rows in one statement, those left out whose keys are taken. Returns how many went in.
+
+    A row that another open transaction inserts is waited for. On MariaDB a broken foreign key leaves the row out too.
+    """
+    dialect = tx.get_bind().dialect.name
+    if dialect in CONFLICT_CLAUSE:
+        statement = CONFLICT_CLAUSE[dialect](model.__table__).on_conflict_do_nothing()
+    else:
+        statement = sa.insert(model.__table__).prefix_with("IGNORE")
+    return tx.execute(statement.values(rows)).rowcount
