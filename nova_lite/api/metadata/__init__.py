@@ -1,0 +1,1 @@
+"""api.metadata: what guests read at 169.254.169.254; run by the network workers, not by the API processes."""
