@@ -1,0 +1,27 @@
+"""Asking for power changes: reboot, start, stop."""
+from nova_lite.compute import task
+from nova_lite.compute.actions.deps import Deps, ring
+from nova_lite.context import RequestContext
+from nova_lite.db import servers as servers_
+
+
+def reboot(deps: Deps, ctx: RequestContext, server_id: str, kind: str, ignore_lock: bool = False) -> None:
+    """Restart the guest: SOFT asks it (ACPI), HARD cuts its power. Raises ServerNotFound and Conflict."""
+    _begin(deps, ctx, server_id, "reboot_hard" if kind == "HARD" else "reboot", ignore_lock)
+
+
+def start(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = False) -> None:
+    """Start a stopped server. Raises ServerNotFound and Conflict."""
+    _begin(deps, ctx, server_id, "start", ignore_lock)
+
+
+def stop(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = False) -> None:
+    """Shut the guest down, in the end by cutting its power. Raises ServerNotFound and Conflict."""
+    _begin(deps, ctx, server_id, "stop", ignore_lock)
+
+
+def _begin(deps: Deps, ctx: RequestContext, server_id: str, action: str, ignore_lock: bool) -> None:
+    with deps.db.write() as tx:
+        server = servers_.get(tx, ctx, server_id)
+        token = task.begin(tx, ctx, server, action, ignore_lock=ignore_lock)
+    ring(deps.compute.run_task, ctx, server.host, server_id=server_id, token=token)

@@ -1,0 +1,129 @@
+"""What a create request refers to, looked up and checked against each other: flavor, image, key, networks, zone, quota of its parts."""
+import base64
+import binascii
+import dataclasses
+
+from nova_lite import exception
+from nova_lite.context import RequestContext
+from nova_lite.db import flavors as flavors_
+from nova_lite.db import hosts as hosts_
+from nova_lite.db import keypairs as keypairs_
+from nova_lite.image.actions import images
+from nova_lite.network.actions import server_ports
+
+GB = 1 << 30
+RUNNABLE = frozenset({"raw", "qcow2", "ami"})
+"""Disk formats that a root disk can be made from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """``flavor`` and ``image`` are the copies that the server keeps; ``networks`` what the network room made of the request."""
+
+    flavor: dict
+    image: dict
+    key_data: str | None
+    networks: list
+    config_drive: bool
+    root_device: str
+
+
+def check(tx, ctx: RequestContext, deps, wanted) -> Found:
+    """Raises Invalid, Conflict or QuotaExceeded as POST /servers answers them. ``wanted``: a create.Wanted."""
+    try:
+        flavor = flavors_.snapshot(flavors_.get(tx, ctx, wanted.flavor_id))
+    except exception.FlavorNotFound as error:
+        raise exception.Invalid(str(error))
+    image = _image(tx, ctx, wanted.image_id, flavor)
+    _limits(deps.quota_defaults, wanted)
+    _zone(tx, deps, wanted)
+    networks = server_ports.check_requested(tx, ctx, wanted.networks, count=wanted.max_count)
+    return Found(flavor, image, _key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
+                 _root_device(image))
+
+
+def _image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> dict:
+    if not image_id:
+        raise exception.Invalid("Invalid imageRef provided.")
+    try:
+        image = images.get_for_server(tx, ctx, image_id)
+    except exception.ImageNotFound:
+        raise exception.Invalid("Can not find requested image")
+    if image["status"] != "active":
+        raise exception.Invalid(f"Image {image_id} is not active.")
+    if image["disk_format"] not in RUNNABLE:
+        raise exception.Invalid(f"Image {image_id} is unacceptable: its disk format is {image['disk_format']}; a server boots from "
+                                f"{', '.join(sorted(RUNNABLE))}")
+    if flavor["memory_mb"] < (image.get("min_ram") or 0):
+        raise exception.Invalid("Flavor's memory is too small for requested image.")
+    root = flavor["root_gb"] * GB
+    minimum = (image.get("min_disk") or 0) * GB
+    if root and root < minimum:
+        raise exception.Invalid("Flavor's disk is smaller than the minimum size specified in image metadata. "
+                                f"Flavor disk is {root} bytes, minimum size is {minimum} bytes.")
+    size = max(image.get("size") or 0, image.get("virtual_size") or 0)
+    if root and root < size:
+        raise exception.Invalid(f"Flavor's disk is too small for requested image. Flavor disk is {root} bytes, image is {size} bytes.")
+    kept = ("id", "name", "disk_format", "container_format", "size", "checksum", "os_hash_algo", "os_hash_value", "min_disk", "min_ram", "owner")
+    copy = {key: image.get(key) for key in kept}
+    copy["properties"] = dict(image.get("properties") or {})
+    for part in ("kernel_id", "ramdisk_id"):
+        if copy["properties"].get(part):
+            copy[part] = _boot_part(tx, ctx, part, copy["properties"][part])
+    return copy
+
+
+def _boot_part(tx, ctx: RequestContext, part: str, image_id: str) -> dict:
+    try:
+        image = images.get_for_server(tx, ctx, image_id)
+    except exception.ImageNotFound:
+        raise exception.Invalid(f"Image {image_id}, the {part} of the requested image, could not be found.")
+    if image["status"] != "active":
+        raise exception.Invalid(f"Image {image_id} is not active.")
+    return {key: image.get(key) for key in ("id", "disk_format", "size", "checksum", "os_hash_algo", "os_hash_value")}
+
+
+def _key(tx, ctx: RequestContext, name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        return keypairs_.get(tx, ctx.user_id, name).public_key
+    except exception.KeyPairNotFound:
+        raise exception.Invalid("Invalid key_name provided.")
+
+
+def _limits(limits: dict[str, int], wanted) -> None:
+    def over(resource: str, count: int) -> bool:
+        return 0 <= limits[resource] < count
+    if over("metadata_items", len(wanted.metadata)):
+        raise exception.QuotaExceeded(f"Maximum number of metadata items exceeds {limits['metadata_items']}")
+    if over("injected_files", len(wanted.personality)):
+        raise exception.QuotaExceeded(f"Personality file limit exceeded: at most {limits['injected_files']} files are allowed")
+    for item in wanted.personality:
+        try:
+            content = base64.b64decode("".join(item["contents"].split()), validate=True)
+        except (binascii.Error, ValueError):
+            raise exception.Invalid(f"Personality content for {item['path']} cannot be decoded")
+        if over("injected_file_path_bytes", len(item["path"].encode())):
+            raise exception.QuotaExceeded(f"Personality file path exceeds maximum length {limits['injected_file_path_bytes']}")
+        if over("injected_file_content_bytes", len(content)):
+            raise exception.QuotaExceeded(f"Personality file content exceeds maximum length {limits['injected_file_content_bytes']}")
+
+
+def _zone(tx, deps, wanted) -> None:
+    wanted.zone = wanted.zone or deps.default_schedule_zone
+    if wanted.zone is None and not wanted.force_host and not wanted.destination:
+        return
+    zones = hosts_.zone_of_hosts(tx, deps.default_availability_zone)
+    names = {*zones.values(), deps.default_availability_zone}
+    if wanted.zone is not None and wanted.zone not in names:
+        raise exception.Invalid("The requested availability zone is not available")
+    host = wanted.force_host or wanted.destination.get("host")
+    if host is not None and host not in zones:
+        raise exception.Invalid(f"Compute host {host} could not be found.")
+
+
+def _root_device(image: dict) -> str:
+    prefix = {"ide": "hd", "scsi": "sd", "sata": "sd", "usb": "sd"}.get(image["properties"].get("hw_disk_bus"), "vd")
+    return f"/dev/{prefix}a"
+

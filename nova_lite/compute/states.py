@@ -1,0 +1,105 @@
+"""The life of a server as one table, and the second table that maps (vm_state, task_state) to the status that the API shows.
+
+A row of ``ACTIONS`` says: in which vm_states an action may be asked, which task_state it shows while it runs, what vm_state its success and its
+failure leave, what becomes of it when its worker is gone, and after how many seconds the sweep takes it for dead.
+"""
+import dataclasses
+
+BUILDING, ACTIVE, STOPPED, PAUSED, SUSPENDED = "building", "active", "stopped", "paused", "suspended"
+RESCUED, RESIZED, SHELVED, SHELVED_OFFLOADED = "rescued", "resized", "shelved", "shelved_offloaded"
+SOFT_DELETED, DELETED, ERROR = "soft-delete", "deleted", "error"
+
+LIVING = frozenset({BUILDING, ACTIVE, STOPPED, PAUSED, SUSPENDED, RESCUED, RESIZED, SHELVED, SHELVED_OFFLOADED, SOFT_DELETED, ERROR})
+
+KEEP = "keep"
+"""As a result state: what the server was in before."""
+
+SCHEDULING, NETWORKING, SPAWNING, DELETING = "scheduling", "networking", "spawning", "deleting"
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """One row. ``orphan``: ``retry`` (run it again from the start), ``probe`` (ask the hypervisor what is true and end with that), ``fail``.
+
+    ``interrupts``: actions whose running task this one may take over (None: any). ``name``: as the 409 message and the instance-actions
+    list call it. ``deadline``: seconds.
+    """
+
+    name: str
+    allowed: frozenset[str]
+    task_state: str
+    success: str
+    failure: str
+    orphan: str
+    deadline: float
+    interrupts: frozenset[str] | None = frozenset()
+    locked_ok: bool = False
+
+
+def _row(name, allowed, task_state, success, failure, orphan, deadline, interrupts=(), locked_ok=False) -> tuple[str, Action]:
+    return name, Action(name, frozenset(allowed), task_state, success, failure, orphan, deadline,
+                        None if interrupts is None else frozenset(interrupts), locked_ok)
+
+
+# fmt: off
+ACTIONS: dict[str, Action] = dict((
+    #    action         allowed vm_states                              task_state          success  failure  orphan   deadline interrupts
+    _row("create",      (),                                            SCHEDULING,         ACTIVE,  ERROR,   "retry", 1800),
+    _row("reboot",      (ACTIVE,),                                     "rebooting",        ACTIVE,  KEEP,    "probe", 600),
+    _row("reboot_hard", (ACTIVE, STOPPED, PAUSED, SUSPENDED, ERROR),   "rebooting_hard",   ACTIVE,  ERROR,   "retry", 600, ("reboot", "reboot_hard")),
+    _row("start",       (STOPPED,),                                    "powering-on",      ACTIVE,  KEEP,    "retry", 600),
+    _row("stop",        (ACTIVE, ERROR),                               "powering-off",     STOPPED, KEEP,    "retry", 600),
+    _row("delete",      LIVING,                                        DELETING,           DELETED, ERROR,   "retry", 600, None),
+))
+# fmt: on
+
+ASKED_AS = {"reboot_hard": "reboot"}
+"""The name that users know an action by, where the table splits it."""
+
+_STATUS = {
+    ACTIVE: ("ACTIVE", {"rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT", "rebooting_hard": "HARD_REBOOT",
+                        "reboot_pending_hard": "HARD_REBOOT", "reboot_started_hard": "HARD_REBOOT", "updating_password": "PASSWORD",
+                        "rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD", "rebuild_spawning": "REBUILD",
+                        "migrating": "MIGRATING", "resize_prep": "RESIZE", "resize_migrating": "RESIZE", "resize_migrated": "RESIZE",
+                        "resize_finish": "RESIZE"}),
+    BUILDING: ("BUILD", {}),
+    STOPPED: ("SHUTOFF", {"rebooting_hard": "HARD_REBOOT", "resize_prep": "RESIZE", "resize_migrating": "RESIZE", "resize_migrated": "RESIZE",
+                          "resize_finish": "RESIZE", "rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD",
+                          "rebuild_spawning": "REBUILD"}),
+    RESIZED: ("VERIFY_RESIZE", {"resize_reverting": "REVERT_RESIZE"}),
+    PAUSED: ("PAUSED", {"migrating": "MIGRATING"}),
+    SUSPENDED: ("SUSPENDED", {}),
+    RESCUED: ("RESCUE", {}),
+    ERROR: ("ERROR", {"rebuilding": "REBUILD", "rebuild_block_device_mapping": "REBUILD", "rebuild_spawning": "REBUILD"}),
+    DELETED: ("DELETED", {}),
+    SOFT_DELETED: ("SOFT_DELETED", {}),
+    SHELVED: ("SHELVED", {}),
+    SHELVED_OFFLOADED: ("SHELVED_OFFLOADED", {}),
+}
+
+FAULT_STATUSES = frozenset({"ERROR", "DELETED"})
+PROGRESS_STATUSES = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
+
+
+def status(vm_state: str, task_state: str | None) -> str:
+    """The API's ``status``: one of the documented upper-case words, ``UNKNOWN`` for states that this table lacks."""
+    default, by_task = _STATUS.get(vm_state, ("UNKNOWN", {}))
+    return by_task.get(task_state, default)
+
+
+def states_of(word: str) -> list[tuple[str, str | None]]:
+    """The inverse: (vm_state, task_state) pairs shown as ``word``; task_state None stands for all that the row does not name.
+
+    Empty when no server can have that status.
+    """
+    found: list[tuple[str, str | None]] = []
+    for vm_state, (default, by_task) in _STATUS.items():
+        if default == word:
+            found.append((vm_state, None))
+        found += [(vm_state, task) for task, shown in by_task.items() if shown == word]
+    return found
+
+
+def special_tasks(vm_state: str) -> list[str]:
+    """Task states under which servers of ``vm_state`` show another status than its default."""
+    return list(_STATUS[vm_state][1])

@@ -1,0 +1,96 @@
+"""Building a server: addresses, networks, disks, guest; each step undone when a later one fails, then the next host is asked."""
+import contextlib
+
+from nova_lite import clock, exception, log
+from nova_lite.compute import task
+from nova_lite.compute.actions.deps import ring
+from nova_lite.compute.worker import job as job_
+from nova_lite.compute.worker.job import Job
+from nova_lite.db import allocations
+from nova_lite.db import servers as servers_
+from nova_lite.network.actions import server_ports
+from nova_lite.virt.types import PowerState
+
+LOG = log.get(__name__)
+EVENT = "compute__do_build_and_run_instance"
+NOT_OF_THIS_HOST = (exception.ImageUnusable, exception.ImageNotFound, exception.NoMoreAddresses, exception.Invalid, exception.NetworkNotFound,
+                    exception.Conflict)
+"""Errors that another host would meet too."""
+KEPT = ("availability_zone", "hints")
+
+
+def build(job: Job) -> None:
+    """Ends the task itself: ACTIVE, handed back to the scheduler without this host, or ERROR with the reason."""
+    if job.again:
+        _clean(job)
+    try:
+        _build(job)
+    except exception.TaskLost:
+        raise
+    except Exception as error:
+        LOG.warning("server %s could not be built here: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))
+        _hand_back(job, error)
+
+
+def _build(job: Job) -> None:
+    shop, server = job.shop, job.server
+    wanted = server.request.get("networks") or []
+    with contextlib.ExitStack() as undo:
+        with shop.db.write() as tx:
+            nics = server_ports.allocate(tx, server.id, server.project_id, shop.host, wanted, zone=server.availability_zone or "nova")
+        undo.callback(_leave_networks, job, nics)
+        job_.prepare_networks(job, nics)
+        guest = job_.describe(job, nics, ["default"])
+        undo.callback(shop.driver.delete_disks, server.id)
+        shop.driver.create_disks(guest, shop.fetch)
+        undo.callback(shop.driver.destroy_guest, server.id)
+        shop.driver.start_guest(guest)
+        with shop.db.write() as tx:
+            task.finish(tx, server, job.token, shop.host, job.started, EVENT, power_state=int(PowerState.RUNNING), launched_at=clock.now(),
+                        progress=100, request={key: server.request.get(key) for key in KEPT})
+            allocations.build_ended(tx, shop.host, True)
+        undo.pop_all()
+
+
+def _leave_networks(job: Job, nics: list[dict]) -> None:
+    with job.shop.db.write() as tx:
+        networks = server_ports.release(tx, job.server.id)
+    if networks:
+        ring(job.shop.network.refresh, job.ctx, job.shop.host, network_ids=networks)
+
+
+def _clean(job: Job) -> None:
+    # A worker that is gone may have got as far as a running guest: start from nothing.
+    job.shop.driver.destroy_guest(job.server.id)
+    job.shop.driver.delete_disks(job.server.id)
+
+
+def _hand_back(job: Job, error: Exception) -> None:
+    shop, server = job.shop, job.server
+    request = dict(server.request)
+    request["attempts"] = request.get("attempts", 0) + 1
+    request["excluded"] = [*request.get("excluded", ()), shop.host]
+    forced = request.get("force_host") or request.get("force_node")
+    again = request["attempts"] < shop.max_attempts and not forced and not isinstance(error, NOT_OF_THIS_HOST)
+    with shop.db.write() as tx:
+        allocations.release(tx, server.id, shop.host)
+        allocations.build_ended(tx, shop.host, isinstance(error, NOT_OF_THIS_HOST))
+        if again:
+            now = clock.now()
+            request["last_error"] = str(error)
+            # The scheduler takes it from here under a fresh token: this worker must not touch the server any more.
+            fresh = task.new_token()
+            if not servers_.update_task(tx, server.id, job.token, host=None, node=None, task_state="scheduling", request=request, task_id=fresh,
+                                        task_started_at=now, task_deadline=task.deadline("create", now)):
+                raise exception.TaskLost(token=job.token, server_id=server.id)
+        else:
+            task.fail(tx, server, job.token, _reason(error, request), shop.host, job.started, EVENT, host=None, node=None,
+                      request={key: server.request.get(key) for key in KEPT})
+    if again:
+        ring(shop.scheduler.place_servers, job.ctx, server_ids=[server.id], tokens=[fresh])
+
+
+def _reason(error: Exception, request: dict) -> Exception:
+    if request["attempts"] <= 1 or isinstance(error, NOT_OF_THIS_HOST):
+        return error
+    return exception.HypervisorError(f"Build of the server failed on {request['attempts']} hosts; on the last one: {error}")

@@ -1,0 +1,106 @@
+"""A Job: one task of one server on this host, with all that its steps need."""
+import dataclasses
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from nova_lite.compute import metadata
+from nova_lite.context import RequestContext
+from nova_lite.db.engine import Database
+from nova_lite.db.models import Server
+from nova_lite.network.actions import server_ports
+from nova_lite.virt import types
+from nova_lite.virt.driver import Driver, Fetch
+
+EPHEMERAL_FS = "ext4"
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """What every job on this host shares. ``network``, ``scheduler``: RPC clients; ``fetch``: image bytes by id. Timeouts in seconds."""
+
+    db: Database
+    host: str
+    driver: Driver
+    network: Any
+    scheduler: Any
+    fetch: Fetch
+    shutdown_timeout: int = 60
+    reboot_timeout: int = 60
+    max_attempts: int = 3
+    dns_domain: str = "novalocal"
+    vendor_data: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """``server`` is the row as it was when the job began, ``token`` its task's; ``alternates`` other hosts that could take a build.
+
+    ``again``: the task was begun before by a worker that is gone.
+    """
+
+    shop: Workshop
+    ctx: RequestContext
+    server: Server
+    token: str
+    started: datetime.datetime
+    alternates: tuple[str, ...] = ()
+    again: bool = False
+
+
+Handler = Callable[[Job], dict | None]
+"""Carries out a job; the columns to change at its success, or None when it ended the task itself."""
+
+
+def prepare_networks(job: Job, nics: list[dict]) -> None:
+    """Have the network worker of this host make what the NICs plug into. Raises RpcTimeout and the worker's errors."""
+    ids = sorted({nic["network_id"] for nic in nics})
+    if ids:
+        job.shop.network.prepare(job.ctx, job.shop.host, network_ids=ids)
+
+
+def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
+    """The guest of the job's server as the driver wants it."""
+    server, properties = job.server, job.server.image.get("properties", {})
+    flavor = server.flavor
+    drive = None
+    if server.config_drive:
+        drive = metadata.config_drive(server, nics, job.shop.dns_domain, list(groups), job.shop.vendor_data)
+    return types.Guest(
+        server_id=server.id, name=server.name, project_id=server.project_id, user_id=server.user_id, flavor_name=flavor["name"],
+        vcpus=flavor["vcpus"], memory_mb=flavor["memory_mb"], disks=_disks(server, properties, drive is not None),
+        nics=tuple(types.Nic(nic["port_id"], nic["mac"], nic["bridge"], nic["tap"], properties.get("hw_vif_model", "virtio"), nic["mtu"])
+                   for nic in nics),
+        kernel=_source(server.image.get("kernel_id")), ramdisk=_source(server.image.get("ramdisk_id")),
+        kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive)
+
+
+def _source(image: dict | None) -> types.ImageSource | None:
+    if image is None:
+        return None
+    return types.ImageSource(image["id"], image["disk_format"], image.get("size") or 0, image.get("checksum"), image.get("os_hash_algo"),
+                             image.get("os_hash_value"), image.get("min_disk") or 0)
+
+
+def _disks(server: Server, properties: dict, with_drive: bool) -> tuple[types.Disk, ...]:
+    bus = properties.get("hw_disk_bus", "virtio")
+    prefix = {"virtio": "vd", "ide": "hd"}.get(bus, "sd")
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    flavor = server.flavor
+    disks = [types.Disk("root", prefix + next(letters), bus, flavor["root_gb"] * 1024, _source(server.image), boot=True)]
+    if flavor["ephemeral_gb"]:
+        disks.append(types.Disk("ephemeral", prefix + next(letters), bus, flavor["ephemeral_gb"] * 1024, fs=EPHEMERAL_FS))
+    if flavor["swap"]:
+        disks.append(types.Disk("swap", prefix + next(letters), bus, flavor["swap"], fs="swap"))
+    if with_drive:
+        drive_bus = "sata" if properties.get("hw_machine_type", "").startswith("q35") or "q35" in properties.get("hw_machine_type", "") else "ide"
+        disks.append(types.Disk("config", "sdz" if drive_bus == "sata" else "hdd", drive_bus))
+    return tuple(disks)
+
+
+def description(job: Job) -> tuple[types.Guest, list[dict]]:
+    """The guest of a server that has its ports, and the NICs themselves."""
+    with job.shop.db.read() as tx:
+        nics = server_ports.nics(tx, job.server.id)
+        groups = server_ports.security_groups(tx, job.server.project_id, nics)
+    return describe(job, nics, groups), nics

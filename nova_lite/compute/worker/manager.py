@@ -1,0 +1,155 @@
+"""The compute worker of one host: takes the bells, runs at most one task a server, and lets a newer task interrupt the older."""
+import dataclasses
+
+from nova_lite import clock, concurrency, exception, log
+from nova_lite.compute import states, task
+from nova_lite.compute.worker import build, delete, power
+from nova_lite.compute.worker.job import Handler, Job, Workshop
+from nova_lite.context import RequestContext
+from nova_lite.db import servers as servers_
+
+LOG = log.get(__name__)
+
+HANDLERS: dict[str, Handler] = {
+    "create": build.build,
+    "reboot": power.reboot,
+    "reboot_hard": power.reboot_hard,
+    "start": power.start,
+    "stop": power.stop,
+    "delete": delete.delete,
+}
+"""Who carries out which action of compute.states."""
+EVENTS = {"reboot": "compute_reboot_instance", "reboot_hard": "compute_reboot_instance", "start": "compute_start_instance",
+          "stop": "compute_stop_instance"}
+"""The event that the end of an action is recorded as; names are upstream's."""
+
+
+@dataclasses.dataclass
+class _Running:
+    token: str
+    task: concurrency.Task | None
+    ended: concurrency.Event
+
+
+class ComputeWorker:
+    """Endpoint of ComputeInterface. ``max_builds``: guests built at once, 0 without limit."""
+
+    def __init__(self, shop: Workshop, epoch: int, max_builds: int = 10):
+        self.shop, self.epoch = shop, epoch
+        self._running: dict[str, _Running] = {}
+        self._builds = concurrency.Semaphore(max_builds) if max_builds else None
+
+    # ---- the interface ---------------------------------------------------------------------------------------------------
+    def build_server(self, ctx: RequestContext, *, server_id: str, token: str, alternates: list = ()) -> None:
+        """See interfaces.compute."""
+        self.run(ctx, server_id, token, alternates=tuple(alternates))
+
+    def run_task(self, ctx: RequestContext, *, server_id: str, token: str) -> None:
+        """See interfaces.compute."""
+        self.run(ctx, server_id, token)
+
+    def get_console_output(self, ctx: RequestContext, *, server_id: str, max_bytes: int) -> str:
+        """See interfaces.compute. Raises GuestNotFound."""
+        return self.shop.driver.console_output(server_id, max_bytes).decode("utf-8", "replace")
+
+    def ping(self, ctx: RequestContext) -> dict:
+        """See interfaces.compute."""
+        return {"host": self.shop.host, "epoch": self.epoch}
+
+    # ---- tasks -----------------------------------------------------------------------------------------------------------
+    def is_busy(self, server_id: str) -> bool:
+        """Whether a task of the server runs here now."""
+        return server_id in self._running
+
+    def run(self, ctx: RequestContext, server_id: str, token: str, alternates: tuple[str, ...] = (), again: bool = False) -> None:
+        """Carry out the task if ``token`` is still the server's and it does not run already; returns when it has ended."""
+        present = self._running.get(server_id)
+        if present is not None and present.token == token:
+            return
+        started = clock.now()
+        server = self._mine(server_id, token)
+        if server is None:
+            return
+        self._interrupt(server_id)
+        mine = self._running[server_id] = _Running(token, None, concurrency.Event())
+        try:
+            mine.task = concurrency.spawn(self._carry_out, Job(self.shop, ctx, server, token, started, alternates, again))
+            mine.task.wait()
+        finally:
+            if self._running.get(server_id) is mine:
+                del self._running[server_id]
+            mine.ended.set()
+
+    def _mine(self, server_id: str, token: str):
+        with self.shop.db.read() as tx:
+            server = servers_.with_task(tx, server_id, token)
+        if server is None or server.host != self.shop.host:
+            LOG.debug("task %s of server %s is not (any more) for this host", token, server_id)
+            return None
+        return server
+
+    def _interrupt(self, server_id: str) -> None:
+        while (present := self._running.get(server_id)) is not None:
+            LOG.info("a newer task interrupts the one that server %s has", server_id)
+            if present.task is not None:
+                present.task.cancel()
+            present.ended.wait()
+
+    def _carry_out(self, job: Job) -> None:
+        log.set_request_id(job.ctx.request_id)
+        action = job.server.task_action
+        try:
+            if action == "create" and self._builds is not None:
+                with self._builds:
+                    changes = HANDLERS[action](job)
+            else:
+                changes = HANDLERS[action](job)
+            if changes is not None:
+                with self.shop.db.write() as tx:
+                    task.finish(tx, job.server, job.token, self.shop.host, job.started, EVENTS[action], **changes)
+        except exception.TaskLost as error:
+            LOG.info("%s; what this worker did of it is undone", error)
+        except concurrency.Cancelled:
+            LOG.info("the %s of server %s was interrupted", action, job.server.id)
+        except exception.Unavailable:
+            # The database or the broker is away: the task stays, and the sweep runs it again.
+            LOG.exception("the %s of server %s waits for the sweep", action, job.server.id)
+        except Exception as error:
+            LOG.exception("the %s of server %s failed", action, job.server.id)
+            self._fail(job, error)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        action = job.server.task_action
+        try:
+            with self.shop.db.write() as tx:
+                task.fail(tx, job.server, job.token, error, self.shop.host, job.started, EVENTS.get(action))
+        except exception.NovaLiteError as lost:
+            LOG.warning("the failure of server %s's %s could not be recorded: %s", job.server.id, action, lost)
+
+    def sweep(self, starting: bool = False) -> None:
+        """Run the tasks of this host's servers that nobody runs: at the start those of the worker before, later those whose bell was lost.
+
+        At the start each gets a fresh token first, so that a worker before that is not quite dead can no longer end it.
+        """
+        with self.shop.db.read() as tx:
+            found = servers_.tasks_of_host(tx, self.shop.host)
+        for server in found:
+            if server.id in self._running or server.task_state == states.SCHEDULING:
+                continue
+            token = server.task_id
+            if starting:
+                try:
+                    with self.shop.db.write() as tx:
+                        token = task.take_over(tx, server, token)
+                except exception.TaskLost:
+                    continue
+            ctx = dataclasses.replace(RequestContext.for_service(), request_id=server.task_request_id or "-")
+            concurrency.spawn_logged(self._recover, ctx, server, token, starting)
+
+    def _recover(self, ctx: RequestContext, server, token: str, starting: bool) -> None:
+        row = states.ACTIONS[server.task_action]
+        if starting and row.orphan == "fail":
+            with self.shop.db.write() as tx:
+                task.fail(tx, server, token, "The worker ended while it carried out the request.", self.shop.host)
+            return
+        self.run(ctx, server.id, token, again=starting or server.task_action == "create")

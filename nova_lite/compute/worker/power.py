@@ -1,0 +1,55 @@
+"""Power: reboot, start, stop, carried out."""
+from nova_lite import exception
+from nova_lite.compute.worker import job as job_
+from nova_lite.compute.worker.job import Job
+from nova_lite.virt.types import PowerState
+
+
+def reboot(job: Job) -> dict:
+    """Ask the guest to restart; one that does not within the timeout is reset."""
+    if job.again:
+        # Whether the guest has restarted meanwhile cannot be known; that it runs can.
+        return _as_it_is(job)
+    if not job.shop.driver.reboot_soft(job.server.id, job.shop.reboot_timeout):
+        return reboot_hard(job)
+    return _running()
+
+
+def reboot_hard(job: Job) -> dict:
+    """Cut the power, define the guest anew from the database, start it. Also mends a server in ERROR whose disks are whole."""
+    guest, nics = job_.description(job)
+    job_.prepare_networks(job, nics)
+    job.shop.driver.reboot_hard(guest)
+    return _running()
+
+
+def start(job: Job) -> dict:
+    """Start a stopped guest."""
+    guest, nics = job_.description(job)
+    job_.prepare_networks(job, nics)
+    job.shop.driver.start_guest(guest)
+    return _running()
+
+
+def stop(job: Job) -> dict:
+    """Shut down; the power is cut when the guest does not go by itself in time."""
+    try:
+        job.shop.driver.stop_guest(job.server.id, _shutdown_timeout(job))
+    except exception.GuestNotFound:
+        # Nothing runs: that is what was asked for. start defines the guest anew.
+        pass
+    return {"power_state": int(PowerState.SHUTDOWN)}
+
+
+def _shutdown_timeout(job: Job) -> int:
+    asked = job.server.image.get("properties", {}).get("os_shutdown_timeout")
+    return int(asked) if asked is not None and str(asked).isdigit() else job.shop.shutdown_timeout
+
+
+def _running() -> dict:
+    return {"power_state": int(PowerState.RUNNING)}
+
+
+def _as_it_is(job: Job) -> dict:
+    state = job.shop.driver.power_state(job.server.id)
+    return {"power_state": int(state), "vm_state": "active" if state == PowerState.RUNNING else "stopped"}

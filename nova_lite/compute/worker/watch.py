@@ -1,0 +1,83 @@
+"""Watching the hypervisor: guests that change by themselves are told to the database, and what is no server's is removed."""
+from nova_lite import exception, log
+from nova_lite.compute import states
+from nova_lite.compute.worker.manager import ComputeWorker
+from nova_lite.db import servers as servers_
+from nova_lite.virt.types import LifecycleEvent, PowerState
+
+LOG = log.get(__name__)
+
+SETTLED = {
+    PowerState.RUNNING: states.ACTIVE, PowerState.PAUSED: states.PAUSED, PowerState.SHUTDOWN: states.STOPPED,
+    PowerState.CRASHED: states.STOPPED, PowerState.SUSPENDED: states.SUSPENDED,
+}
+"""What a server whose guest is in a power state, with no task under way, is in."""
+FOLLOWS = (states.ACTIVE, states.STOPPED, states.PAUSED, states.SUSPENDED)
+"""vm_states that follow the guest; the others mean more than its power."""
+
+
+class Watcher:
+    """Compares this host's guests with its servers, on events and from time to time."""
+
+    def __init__(self, worker: ComputeWorker):
+        self._worker, self._shop = worker, worker.shop
+
+    def on_event(self, event: LifecycleEvent) -> None:
+        """A guest changed. A change made by a task of ours is that task's to record."""
+        if not self._worker.is_busy(event.server_id):
+            self._settle(event.server_id, event.state)
+
+    def sync(self) -> None:
+        """Compare every server of this host with its guest."""
+        guests = self._shop.driver.guests()
+        with self._shop.db.read() as tx:
+            servers = servers_.of_host(tx, self._shop.host)
+        for server in servers:
+            state = guests.get(server.id, PowerState.SHUTDOWN if server.vm_state == states.STOPPED else PowerState.NOSTATE)
+            if server.task_id is None and not self._worker.is_busy(server.id) and _differs(server, state):
+                self._settle(server.id, state)
+
+    def _settle(self, server_id: str, state: PowerState) -> None:
+        if state == PowerState.NOSTATE:
+            state = PowerState.SHUTDOWN
+        with self._shop.db.write() as tx:
+            changed = servers_.settle_power(tx, server_id, self._shop.host, int(state), SETTLED[state], FOLLOWS)
+        if changed:
+            LOG.info("server %s is %s now: its guest changed by itself", server_id, SETTLED[state])
+
+    def remove_leftovers(self) -> list[str]:
+        """End guests and remove files of servers that are deleted or moved to another host; the ids removed.
+
+        An id without a row is nobody's that this database knows: it is reported and left alone.
+        """
+        here = set(self._shop.driver.guests()) | self._shop.driver.guest_files()
+        if not here:
+            return []
+        with self._shop.db.read() as tx:
+            known = servers_.known(tx, here)
+        removed = []
+        for server_id in sorted(here):
+            if self._worker.is_busy(server_id):
+                continue
+            if server_id not in known:
+                LOG.warning("guest or files of server %s are here, which is not in the database; they are left alone", server_id)
+                continue
+            host, deleted = known[server_id]
+            if deleted or host != self._shop.host:
+                self._remove(server_id)
+                removed.append(server_id)
+        return removed
+
+    def _remove(self, server_id: str) -> None:
+        LOG.warning("server %s is deleted or elsewhere; what is left of it here is removed", server_id)
+        try:
+            self._shop.driver.destroy_guest(server_id)
+            self._shop.driver.delete_disks(server_id)
+        except exception.NovaLiteError as error:
+            LOG.warning("server %s: %s", server_id, error)
+
+
+def _differs(server, state: PowerState) -> bool:
+    if server.vm_state not in FOLLOWS:
+        return False
+    return server.power_state != int(state) or SETTLED.get(state, states.STOPPED) != server.vm_state

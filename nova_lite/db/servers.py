@@ -1,0 +1,211 @@
+"""Servers and what hangs on them: rows, tasks, tags, faults, actions. Ownership is a WHERE clause: a stranger's server is not found."""
+import datetime
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from nova_lite import clock, exception
+from nova_lite.context import RequestContext
+from nova_lite.db.models import Server, ServerAction, ServerActionEvent, ServerFault, ServerTag
+
+
+# ---- rows --------------------------------------------------------------------------------------------------------------------
+def insert(tx, rows: Sequence[dict], tags: Sequence[str] = ()) -> None:
+    """Add servers (column → value, one dict a server), each with ``tags``: one statement for all, one more with tags."""
+    tx.execute(sa.insert(Server), list(rows))
+    if tags:
+        tx.execute(sa.insert(ServerTag), [{"server_id": row["id"], "tag": tag} for row in rows for tag in tags])
+
+
+def find(tx, server_id: str, project_id: str | None = None, deleted: bool = False) -> Server | None:
+    """The server, or None. ``project_id`` restricts to its servers; ``deleted`` True also finds deleted ones."""
+    query = sa.select(Server).where(Server.id == server_id)
+    if project_id is not None:
+        query = query.where(Server.project_id == project_id)
+    if not deleted:
+        query = query.where(Server.deleted.is_(False))
+    return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def get(tx, ctx: RequestContext, server_id: str, deleted: bool = False) -> Server:
+    """The server that ``ctx`` may see: its project's, any for administrators. Raises ServerNotFound."""
+    server = find(tx, server_id, None if ctx.is_admin else ctx.project_id, deleted)
+    if server is None:
+        raise exception.ServerNotFound(server_id=server_id)
+    return server
+
+
+def update(tx, server_id: str, **changes) -> bool:
+    """Change columns of a living server; False when there is none."""
+    changes.setdefault("changed_at", clock.now())
+    changes.setdefault("updated_at", changes["changed_at"])
+    return tx.execute(sa.update(Server).where(Server.id == server_id, Server.deleted.is_(False)).values(**changes)).rowcount == 1
+
+
+def of_host(tx, host: str) -> list[Server]:
+    """All living servers of a host."""
+    return list(tx.execute(sa.select(Server).where(Server.host == host, Server.deleted.is_(False))).scalars())
+
+
+def known(tx, server_ids: Iterable[str]) -> dict[str, tuple[str | None, bool]]:
+    """``{id: (host, deleted)}`` of those of ``server_ids`` that have a row."""
+    rows = tx.execute(sa.select(Server.id, Server.host, Server.deleted).where(Server.id.in_(list(server_ids))))
+    return {row.id: (row.host, row.deleted) for row in rows}
+
+
+# ---- tasks -------------------------------------------------------------------------------------------------------------------
+def begin_task(tx, server_id: str, *, allowed: Iterable[str], interrupts: Iterable[str] | None, **task) -> bool:
+    """Store a task if the server is in an ``allowed`` vm_state and has no task, or one of ``interrupts`` (None: any). One UPDATE decides."""
+    query = sa.update(Server).where(Server.id == server_id, Server.deleted.is_(False), Server.vm_state.in_(list(allowed)))
+    if interrupts is not None:
+        free = Server.task_id.is_(None)
+        names = list(interrupts)
+        query = query.where(sa.or_(free, Server.task_action.in_(names)) if names else free)
+    return tx.execute(query.values(changed_at=clock.now(), **task)).rowcount == 1
+
+
+def update_task(tx, server_id: str, token: str, **changes) -> bool:
+    """Change columns while the task ``token`` is the server's; False when it is not (any more)."""
+    now = clock.now()
+    changes = {"changed_at": now, "updated_at": now, **changes}
+    return tx.execute(sa.update(Server).where(Server.id == server_id, Server.task_id == token).values(**changes)).rowcount == 1
+
+
+def with_task(tx, server_id: str, token: str) -> Server | None:
+    """The server if ``token`` is its task's."""
+    query = sa.select(Server).where(Server.id == server_id, Server.task_id == token)
+    return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def tasks_of_host(tx, host: str) -> list[Server]:
+    """Servers of a host that have a task, those past claiming included."""
+    return list(tx.execute(sa.select(Server).where(Server.host == host, Server.task_id.is_not(None), Server.deleted.is_(False))).scalars())
+
+
+def overdue(tx, now: datetime.datetime, limit: int = 100) -> list[Server]:
+    """Servers whose task is past its deadline."""
+    query = sa.select(Server).where(Server.task_deadline < now, Server.deleted.is_(False)).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
+def unplaced(tx, before: datetime.datetime, limit: int = 1000) -> list[tuple[str, str]]:
+    """(server id, token) of builds that have no host and were begun before ``before``: their doorbell may be lost."""
+    query = sa.select(Server.id, Server.task_id).where(
+        Server.host.is_(None), Server.task_action == "create", Server.task_started_at < before, Server.deleted.is_(False))
+    return [tuple(row) for row in tx.execute(query.order_by(Server.task_started_at).limit(limit))]
+
+
+def tasks_on_hosts(tx, hosts: Iterable[str]) -> list[Server]:
+    """Servers of these hosts that have a task: what to take over when the hosts are down."""
+    query = sa.select(Server).where(Server.host.in_(list(hosts)), Server.task_id.is_not(None), Server.deleted.is_(False))
+    return list(tx.execute(query).scalars())
+
+
+# ---- tags --------------------------------------------------------------------------------------------------------------------
+def tags(tx, server_ids: Iterable[str]) -> dict[str, list[str]]:
+    """``{server id: [tags in order]}`` in one statement."""
+    found: dict[str, list[str]] = {}
+    ids = list(server_ids)
+    for row in tx.execute(sa.select(ServerTag).where(ServerTag.server_id.in_(ids)).order_by(ServerTag.tag)).scalars() if ids else ():
+        found.setdefault(row.server_id, []).append(row.tag)
+    return found
+
+
+def set_tags(tx, server_id: str, names: Sequence[str]) -> None:
+    """Replace all tags of a server."""
+    tx.execute(sa.delete(ServerTag).where(ServerTag.server_id == server_id))
+    if names:
+        tx.execute(sa.insert(ServerTag), [{"server_id": server_id, "tag": name} for name in names])
+
+
+def delete_tag(tx, server_id: str, name: str) -> bool:
+    """False when the server did not have it."""
+    return tx.execute(sa.delete(ServerTag).where(ServerTag.server_id == server_id, ServerTag.tag == name)).rowcount == 1
+
+
+# ---- faults ------------------------------------------------------------------------------------------------------------------
+def add_fault(tx, server_id: str, *, code: int, message: str, details: str | None) -> None:
+    """Record why the server is in ERROR."""
+    tx.execute(sa.insert(ServerFault).values(server_id=server_id, code=code, message=message, details=details, created_at=clock.now()))
+
+
+def faults(tx, server_ids: Iterable[str]) -> dict[str, ServerFault]:
+    """The latest fault of each of ``server_ids`` that has one, in one statement."""
+    ids = list(server_ids)
+    if not ids:
+        return {}
+    latest = sa.select(sa.func.max(ServerFault.id)).where(ServerFault.server_id.in_(ids)).group_by(ServerFault.server_id)
+    return {fault.server_id: fault for fault in tx.execute(sa.select(ServerFault).where(ServerFault.id.in_(latest))).scalars()}
+
+
+# ---- actions -----------------------------------------------------------------------------------------------------------------
+def add_action(tx, server_id: str, action: str, ctx: RequestContext, now: datetime.datetime, finished: bool = False) -> None:
+    """The audit row of a request; ``finished`` for one that is done at once."""
+    add_actions(tx, [server_id], action, ctx, now, finished)
+
+
+def add_actions(tx, server_ids: Iterable[str], action: str, ctx: RequestContext, now: datetime.datetime, finished: bool = False) -> None:
+    """The same for several servers, in one statement."""
+    tx.execute(sa.insert(ServerAction), [
+        {"server_id": server_id, "action": action, "request_id": ctx.request_id, "user_id": ctx.user_id, "project_id": ctx.project_id,
+         "start_time": now, "updated_at": now, "finish_time": now if finished else None} for server_id in server_ids])
+
+
+def end_action(tx, server_id: str, request_id: str | None, event: str, started: datetime.datetime, host: str | None, result: str, *,
+               message: str | None = None, traceback: str | None = None, details: str | None = None) -> None:
+    """The end of the action that ``request_id`` asked for, with the event of the step that ended it."""
+    now = clock.now()
+    chosen = sa.select(sa.func.max(ServerAction.id)).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id)
+    values = [chosen.scalar_subquery(), *(sa.literal(value, type_) for value, type_ in (
+        (event, sa.String()), (started, ServerActionEvent.start_time.type), (now, ServerActionEvent.finish_time.type), (result, sa.String()),
+        (host, sa.String()), (details, sa.Text()), (traceback, sa.Text())))]
+    columns = ["action_id", "event", "start_time", "finish_time", "result", "host", "details", "traceback"]
+    exists = sa.exists().where(ServerAction.server_id == server_id, ServerAction.request_id == request_id)
+    tx.execute(sa.insert(ServerActionEvent).from_select(columns, sa.select(*values).where(exists)))
+    changes = {"updated_at": now, "finish_time": now}
+    if message is not None:
+        changes["message"] = message
+    tx.execute(sa.update(ServerAction).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id,
+                                             ServerAction.finish_time.is_(None)).values(**changes))
+
+
+def actions(tx, server_id: str, *, limit: int, marker: str | None = None, since: datetime.datetime | None = None,
+            before: datetime.datetime | None = None) -> list[ServerAction]:
+    """A server's actions, newest first. ``marker``: the request id of the last one of the page before; Invalid when unknown."""
+    query = sa.select(ServerAction).where(ServerAction.server_id == server_id)
+    if since is not None:
+        query = query.where(ServerAction.updated_at >= since)
+    if before is not None:
+        query = query.where(ServerAction.updated_at <= before)
+    if marker is not None:
+        last = tx.execute(sa.select(ServerAction.id).where(ServerAction.server_id == server_id, ServerAction.request_id == marker)).scalar()
+        if last is None:
+            raise exception.Invalid(f"Marker {marker} could not be found.")
+        query = query.where(ServerAction.id < last)
+    return list(tx.execute(query.order_by(ServerAction.id.desc()).limit(limit)).scalars())
+
+
+def action_events(tx, server_id: str, request_id: str) -> tuple[ServerAction | None, list[ServerActionEvent]]:
+    """One action of a server with its events, newest first."""
+    action = tx.execute(sa.select(ServerAction).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id)
+                        .order_by(ServerAction.id.desc()).limit(1)).scalar_one_or_none()
+    if action is None:
+        return None, []
+    query = sa.select(ServerActionEvent).where(ServerActionEvent.action_id == action.id).order_by(ServerActionEvent.id.desc())
+    return action, list(tx.execute(query).scalars())
+
+
+def mark_deleted(tx, server_id: str, token: str, **changes) -> bool:
+    """The row of a server that is gone: kept for the audit, seen only by administrators who ask for deleted ones."""
+    now = clock.now()
+    return update_task(tx, server_id, token, deleted=True, deleted_at=now, terminated_at=now, vm_state="deleted", task_state=None, task_id=None,
+                       task_action=None, task_deadline=None, task_started_at=None, task_detail=None, power_state=0, **changes)
+
+
+def settle_power(tx, server_id: str, host: str, power_state: int, vm_state: str, follows: Iterable[str]) -> bool:
+    """Record what the hypervisor says of a server of ``host`` that has no task and whose vm_state is one of ``follows``; False: nothing to say."""
+    now = clock.now()
+    query = sa.update(Server).where(
+        Server.id == server_id, Server.host == host, Server.deleted.is_(False), Server.task_id.is_(None), Server.vm_state.in_(list(follows)),
+        sa.or_(Server.power_state != power_state, Server.vm_state != vm_state))
+    return tx.execute(query.values(power_state=power_state, vm_state=vm_state, changed_at=now, updated_at=now)).rowcount == 1
