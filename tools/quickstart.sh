@@ -82,7 +82,10 @@ start_and_prepare() {
     start_daemon
     resources prepare --health "$endpoint/healthz" "${image[@]}" --image-name nova-lite-guest --key "$state/id_nova_lite" &
     local preparing=$!
-    wait_for_daemon
+    if ! wait_for_daemon; then
+        kill $preparing
+        return 1
+    fi
     say "    $endpoint answers"
     wait $preparing
 }

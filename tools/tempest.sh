@@ -71,7 +71,7 @@ start_cloud() {
     "$with_venv" true
     configure 8774
     start_daemon
-    wait_for_daemon
+    wait_for_daemon || return 1
     resources prepare "${image[@]}" --image-name nova-lite-guest --image-name nova-lite-guest-alt --key "$state/id_nova_lite"
 }
 

@@ -60,6 +60,15 @@ make_current() {
     wanted > "$venv/.nova-lite-stamp"
 }
 
+# As root in somebody's clone, the virtual environment is made by that somebody, who could not bring root's up to date later.
+owner=$(stat -c %U "$root")
+if [[ $(id -u) == 0 && $owner != root && $owner != UNKNOWN && $venv == "$root"/* ]] && { [[ $fresh == 1 ]] || ! is_current; }; then
+    "$root/tools/system_packages.sh" build >&2 || echo "Going on without them." >&2
+    again=()
+    [[ $fresh == 0 ]] || again=(-f)
+    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "$0" "${again[@]+"${again[@]}"}" true
+    fresh=0
+fi
 if [[ $fresh == 1 ]] || ! is_current; then
     mkdir -p "$(dirname "$venv")"
     # Two at once would install over each other; the second finds the work done.
