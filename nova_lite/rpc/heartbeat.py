@@ -55,18 +55,18 @@ class Heartbeat:
             if came_back:
                 self.last_round_trip = clock.now()
                 self.healthy_since = self.healthy_since or self.last_round_trip
-                self._due.wait(self._options.heartbeat_interval)
+                self._due.wait(self._options.round_trip_interval)
             else:
                 for link in self._links:
-                    link.break_off(f"no round trip within {self._options.heartbeat_timeout} s")
+                    link.break_off(f"no round trip within {self._options.round_trip_timeout} s")
 
     def _round_trip(self) -> bool:
         """Whether a ping came back in time."""
         self._awaited = f"{PING}{next(self._numbers)}"
         self._arrived.clear()
-        deadline = clock.monotonic() + self._options.heartbeat_timeout
+        deadline = clock.monotonic() + self._options.round_trip_timeout
         try:
-            with concurrency.timeout(self._options.heartbeat_timeout):
+            with concurrency.timeout(self._options.round_trip_timeout):
                 for link in self._links:
                     link.beat()
                 self._send_ping(self._awaited, deadline - clock.monotonic())

@@ -23,13 +23,13 @@ class Options:
     publish_timeout: float = 5.0  # how long a cast tries to reach the broker
     message_ttl: float = 600.0  # after this a cast that nobody fetched is forgotten: the sweep has rung again long ago
     connect_timeout: float = 3.0
-    heartbeat_interval: float = 10.0  # between two round trips
-    heartbeat_timeout: float = 5.0  # in which one must come back
+    round_trip_interval: float = 10.0  # between two round trips
+    round_trip_timeout: float = 5.0  # in which one must come back
 
     @property
     def broker_heartbeat(self) -> int:
         """Silence, twice as long as which RabbitMQ bears before it takes our messages back; each round trip breaks it."""
-        return math.ceil(self.heartbeat_interval + self.heartbeat_timeout)
+        return math.ceil(self.round_trip_interval + self.round_trip_timeout)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,11 @@ class Transport:
         arrived, answer = self._pending[correlation_id] = concurrency.Event(), []
         deadline = clock.monotonic() + seconds
         try:
-            self._publish(address, body, seconds, min(seconds, self.options.publish_timeout))
+            patience = min(seconds, self.options.publish_timeout)
+            # Without the inbox a fast answer would be dropped.
+            if not self._consumer.link.ready.wait(patience):
+                raise exception.RpcUnavailable(reason=self._consumer.link.reason)
+            self._publish(address, body, deadline - clock.monotonic(), patience)
             return answer[0] if arrived.wait(max(0.0, deadline - clock.monotonic())) else None
         finally:
             del self._pending[correlation_id]

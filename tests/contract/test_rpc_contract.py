@@ -1,112 +1,12 @@
-"""The RPC contract, kept by memory:// and by RabbitMQ alike."""
-import collections
+"""The RPC contract, kept by memory:// and by RabbitMQ alike; test_rpc_fault_contract.py has what happens when the broker is away."""
 import uuid
 
 import pytest
 
-from nova_lite import clock, concurrency, context, exception
-from nova_lite.rpc import transport
-from nova_lite.rpc.client import client
-from nova_lite.rpc.interface import Interface, broadcast, call, cast
+from nova_lite import clock, concurrency, exception
+from nova_lite.rpc.interface import Interface, call, cast
 from nova_lite.rpc.server import Server
-
-CTX = context.RequestContext(request_id="req-7", user_id="u", project_id="p", roles=("member",))
-PATIENCE = 30  # seconds until a wait counts as a failure
-
-
-class Works(Interface):
-    topic = "works"
-
-    @cast
-    def ring(self, ctx, *, token: str, extra: list = ()):
-        """A doorbell."""
-
-    @call(timeout=20)
-    def add(self, ctx, *, first: int, second: int = 2) -> int:
-        """A sum."""
-
-    @call(timeout=20)
-    def fail(self, ctx, *, kind: str):
-        """An error."""
-
-    @call(timeout=0.3)
-    def dawdle(self, ctx):
-        """Ends when the test says so."""
-
-    @broadcast
-    def announce(self, ctx, *, text: str):
-        """To everybody."""
-
-
-class PerHost(Interface):
-    topic = "perhost"
-    per_host = True
-
-    @call(timeout=20)
-    def name(self, ctx) -> str:
-        """Which host it is."""
-
-    @cast
-    def ring(self, ctx, *, token: str):
-        """A doorbell."""
-
-    @broadcast
-    def announce(self, ctx, *, text: str):
-        """To all hosts."""
-
-
-class Endpoint:
-    """Serves Works and PerHost; ``wait_for`` waits until something was heard."""
-
-    def __init__(self, name=""):
-        self.host, self.heard, self.contexts = name, [], []
-        self.blocked = False
-        self.release = concurrency.Event()
-        self._changed = concurrency.Event()
-
-    def _hear(self, ctx, what):
-        self.heard.append(what)
-        self.contexts.append(ctx)
-        self._changed.set()
-        if self.blocked:
-            self.release.wait()
-
-    def ring(self, ctx, *, token, extra=()):
-        self._hear(ctx, token)
-
-    def add(self, ctx, *, first, second=2):
-        return first + second
-
-    def fail(self, ctx, *, kind):
-        raise {"known": exception.ServerNotFound(server_id="s-1"), "unknown": KeyError("lost")}[kind]
-
-    def dawdle(self, ctx):
-        self._hear(ctx, "dawdle")
-        self.release.wait()
-
-    def announce(self, ctx, *, text):
-        self._hear(ctx, text)
-
-    def name(self, ctx):
-        return self.host
-
-    def wait_for(self, condition):
-        deadline = clock.monotonic() + PATIENCE
-        while not condition(self.heard):
-            self._changed.clear()
-            assert self._changed.wait(deadline - clock.monotonic()), f"heard only {self.heard}"
-
-
-class PerHostEndpoint(Endpoint):
-    def ring(self, ctx, *, token):
-        self._hear(ctx, token)
-
-
-def eventually(condition):
-    """Wait until ``condition()`` is true."""
-    with concurrency.timeout(PATIENCE):
-        while not condition():
-            concurrency.sleep(0.02)
+from tests.contract.rpc_site import CTX, PATIENCE, Endpoint, PerHost, PerHostEndpoint, Site, Works, eventually
 
 
 @pytest.fixture(params=["memory", "rabbitmq"])
@@ -114,31 +14,6 @@ def url(request):
     if request.param == "memory":
         return f"memory://{uuid.uuid4()}"
     return request.getfixturevalue("rabbitmq").url
-
-
-class Site:
-    """Transports, servers and clients of one cloud, closed at the end."""
-
-    def __init__(self, url, **options):
-        self.url = url
-        self.options = {"prefix": f"{uuid.uuid4().hex}.", **options}
-        self._made = []
-
-    def transport(self, url=None, **options):
-        self._made.append(transport.connect(url or self.url, {**self.options, **options}))
-        return self._made[-1]
-
-    def serve(self, endpoint, interface=Works, link=None, **keywords):
-        server = Server(link or self.transport(), interface, endpoint, **keywords)
-        server.start()
-        return server
-
-    def client(self, interface=Works, link=None):
-        return client(link or self.transport(), interface)
-
-    def close(self):
-        for each in self._made:
-            each.close()
 
 
 @pytest.fixture
@@ -161,6 +36,17 @@ def test_call_returns_the_result(site):
     caller = site.client()
     assert caller.add(CTX, first=40) == 42
     assert caller.add(CTX, first=40, second=-40) == 0
+
+
+def test_a_call_waits_for_its_inbox(site):
+    site.serve(Endpoint())
+    link = site.transport()
+    with link._consumer.link.lock:  # the inbox cannot be declared yet
+        calling = concurrency.spawn(site.client(link=link).add, CTX, first=40)
+        eventually(link._publisher.link.ready.is_set)
+        concurrency.sleep(0.2)  # long enough for an answer, were the request on its way
+        assert link.stats.published == 0
+    assert calling.wait() == 42
 
 
 def test_a_cast_sent_before_its_server_starts_is_heard(site):
@@ -349,7 +235,7 @@ def test_a_message_that_comes_twice_is_carried_out_once(site):
 
 
 def test_a_busy_server_still_proves_the_round_trip(url):
-    site = Site(url, heartbeat_interval=0.05)
+    site = Site(url, round_trip_interval=0.05)
     try:
         link = site.transport()
         endpoint = Endpoint()
@@ -401,169 +287,3 @@ def test_endpoint_and_interface_are_compared_at_construction(site):
             def vanish(self, ctx):
                 """What no endpoint has."""
         Server(site.transport(), Different, Endpoint())
-
-
-class Load:
-    """Callers that do not tire: what they sent, and what became of it."""
-
-    def __init__(self, site, callers=8):
-        self.caller = site.client(link=site.transport())
-        self.outcomes, self.sent = collections.Counter(), set()
-        self._going = True
-        self._tasks = [concurrency.spawn(self._run) for _ in range(callers)]
-
-    def _run(self):
-        while self._going:
-            token = uuid.uuid4().hex
-            try:
-                self.caller.ring(CTX, token=token)
-                self.sent.add(token)
-                self.outcomes["cast"] += 1
-                assert self.caller.add(CTX, first=1) == 3
-                self.outcomes["call"] += 1
-            except (exception.RpcUnavailable, exception.RpcTimeout) as error:
-                self.outcomes[type(error).__name__] += 1
-            concurrency.sleep(0.005)
-
-    def stop(self):
-        self._going = False
-        for task in self._tasks:
-            task.wait()
-
-
-class Patient(Works):
-    """Works with a call that fails soon, so that a lost answer does not hold the load up."""
-
-    @call(timeout=2)
-    def add(self, ctx, *, first: int, second: int = 2) -> int:
-        """A sum."""
-
-
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_rabbitmq_goes_away_under_load_and_comes_back(own_rabbitmq, how, monkeypatch):
-    site = Site(own_rabbitmq.url, publish_timeout=1.0, heartbeat_interval=1.0, heartbeat_timeout=2.0)
-    serving = [site.transport(), site.transport()]
-    endpoints = [Endpoint(), Endpoint()]
-    for link, endpoint in zip(serving, endpoints, strict=True):
-        site.serve(endpoint, Patient, link=link)
-    monkeypatch.setattr(site, "client", lambda link: client(link, Patient))
-    load = Load(site)
-    eventually(lambda: load.outcomes["call"] > 50)
-
-    getattr(own_rabbitmq, how)()
-    eventually(lambda: load.outcomes["RpcUnavailable"] > 8)
-    assert all(link.healthy_since is None for link in serving)
-    own_rabbitmq.start()
-    eventually(lambda: all(link.healthy_since is not None for link in serving))
-    before = load.outcomes["call"]
-    eventually(lambda: load.outcomes["call"] > before + 100)
-    load.stop()
-
-    assert [load.caller.add(CTX, first=n) for n in range(200)] == [n + 2 for n in range(200)]
-    eventually(lambda: load.sent <= {*endpoints[0].heard, *endpoints[1].heard})
-    assert all(link.stats.reconnects >= 2 for link in serving)
-    site.close()
-
-
-class Proxy:
-    """A TCP relay that can fall silent with its connections open, as a firewall that forgot them does."""
-
-    def __init__(self, port):
-        self._port, self._listener = port, concurrency.listen("127.0.0.1", 0)
-        self.port = self._listener.getsockname()[1]
-        self._sockets, self._tasks = [], [concurrency.spawn(self._accept)]
-        self.silent = False
-
-    def fall_silent(self):
-        """From now on nothing passes, on these connections for good."""
-        self.silent = True
-
-    def heal(self):
-        """New connections pass again."""
-        self.silent = False
-
-    def close(self):
-        for task in self._tasks:
-            task.cancel()
-        for sock in [self._listener, *self._sockets]:
-            sock.close()
-
-    def _accept(self):
-        import socket
-        while True:
-            near, _ = self._listener.accept()
-            far = socket.create_connection(("127.0.0.1", self._port))
-            self._sockets += [near, far]
-            pair = {"dead": self.silent}
-            self._tasks += [concurrency.spawn(self._relay, near, far, pair), concurrency.spawn(self._relay, far, near, pair)]
-
-    def _relay(self, source, sink, pair):
-        while True:
-            data = source.recv(65536)
-            pair["dead"] = pair["dead"] or self.silent
-            if pair["dead"]:
-                concurrency.Event().wait()  # neither forward nor close
-            if not data:
-                sink.close()
-                return
-            sink.sendall(data)
-
-
-def test_a_half_open_connection_is_found_out_and_replaced(rabbitmq):
-    proxy = Proxy(rabbitmq.port)
-    site = Site(rabbitmq.url, heartbeat_interval=0.3, heartbeat_timeout=0.7, connect_timeout=1.0, publish_timeout=1.0)
-    try:
-        deaf = site.transport(f"amqp://guest:guest@127.0.0.1:{proxy.port}//")
-        endpoint = Endpoint()
-        site.serve(endpoint, link=deaf)
-        caller = site.client()
-        assert caller.add(CTX, first=1) == 3
-        eventually(lambda: deaf.healthy_since is not None)
-        proxy.fall_silent()
-        eventually(lambda: deaf.healthy_since is None and deaf.stats.reconnects >= 2)
-        with pytest.raises(exception.RpcUnavailable):
-            site.client(link=deaf).ring(CTX, token="from the deaf")
-        caller.ring(CTX, token="to the deaf")
-        proxy.heal()
-        eventually(lambda: deaf.healthy_since is not None)
-        endpoint.wait_for(lambda heard: "to the deaf" in heard)
-        assert caller.add(CTX, first=1) == 3
-    finally:
-        site.close()
-        proxy.close()
-
-
-def test_casts_raise_while_no_broker_has_ever_been_there():
-    from tests.services.service import free_port
-
-    site = Site(f"amqp://guest:guest@127.0.0.1:{free_port()}//", publish_timeout=0.2)
-    link = site.transport()
-    with pytest.raises(exception.RpcUnavailable, match="(?i)cannot be reached: .*refused"):
-        site.client(link=link).ring(CTX, token="t")
-    server = site.serve(Endpoint(), link=link)
-    assert link.healthy_since is None and link.last_round_trip is None
-    assert server.stop() is True
-    site.close()
-
-
-def test_private_queues_are_gone_after_close(rabbitmq):
-    site = Site(rabbitmq.url)
-    link = site.transport()
-    site.serve(Endpoint(), link=link)
-    inbox = link.inbox
-    link.close()
-    other = site.transport()
-    site.client(link=other).ring(CTX, token="t")  # the connection is up
-    assert not _exists(rabbitmq.url, inbox)
-    assert _exists(rabbitmq.url, site.options["prefix"] + Works.topic)
-    site.close()
-
-
-def _exists(url, queue):
-    import kombu
-    with kombu.Connection(url) as connection:
-        try:
-            connection.default_channel.queue_declare(queue, passive=True)
-            return True
-        except connection.channel_errors:
-            return False

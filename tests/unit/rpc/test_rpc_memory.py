@@ -43,7 +43,7 @@ def _collect(link, name):
 
 
 def test_an_idle_process_does_not_look_at_its_queues(url, connect):
-    link = connect(heartbeat_interval=3600)
+    link = connect(round_trip_interval=3600)
     got, arrived, _ = _collect(link, "quiet")
     link.publish(link.topic("quiet"), b"1")
     assert arrived.wait(5)
