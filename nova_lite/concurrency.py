@@ -12,6 +12,7 @@ os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 import collections  # noqa: E402
 import contextlib  # noqa: E402
 import logging  # noqa: E402
+import signal  # noqa: E402
 import socket  # noqa: E402
 import warnings  # noqa: E402
 
@@ -160,6 +161,18 @@ def serve_wsgi(sock: socket.socket, application, limit: int = 1000) -> None:
                          socket_timeout=900, log_output=False, url_length_limit=65536)
 
 
+def wait_for_signal(numbers) -> int:
+    """Let the others run until one of the signals ``numbers`` comes; its number. Call from the main thread, once."""
+    here, there = socket.socketpair()
+
+    def note(number, _frame):
+        # Nothing else is safe in a signal handler that may interrupt the hub itself.
+        os.write(there.fileno(), bytes([number]))
+    for number in numbers:
+        signal.signal(number, note)
+    return here.recv(1)[0]
+
+
 def is_patched() -> bool:
     """Whether ``patch`` ran in this process."""
     return eventlet.patcher.is_monkey_patched("socket")
@@ -188,11 +201,6 @@ class NativeQueue:
             with contextlib.suppress(BlockingIOError):
                 self._reader.recv(4096)
         return self._items.popleft()
-
-    def close(self) -> None:
-        """Free the sockets; nobody may wait in ``get`` any more."""
-        self._reader.close()
-        self._writer.close()
 
 
 def native_thread(function, name: str) -> None:

@@ -7,6 +7,7 @@ import socket
 
 from oslo_config import cfg, types
 
+ConfigOpts = cfg.ConfigOpts
 PORT = types.Integer(0, 65535)
 
 DEFAULT = (
@@ -25,7 +26,6 @@ API = (
     cfg.StrOpt("auth_strategy", default="builtin", choices=("builtin", "keystone", "noauth"),
                help="Who says who the caller is: the built-in identity service, a real Keystone, or (tests only) the caller itself."),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Most items on one page of a list."),
-    cfg.IntOpt("workers", default=1, min=1, help="Processes of nova-lite-api that share the port."),
     cfg.IntOpt("max_request_body_size", default=1 << 20, help="Largest body in bytes, image uploads excepted."),
     cfg.StrOpt("policy_file", default="policy.yaml", help="Policies that differ from the defaults; see policy.yaml.sample."),
 )
@@ -95,7 +95,7 @@ IDENTITY = (
     cfg.StrOpt("region", default="RegionOne", help="Region name in the catalog."),
 )
 IMAGE = (
-    cfg.StrOpt("store", help="Folder of the images. <state_path>/images if not set."),
+    cfg.StrOpt("store", help="Folder of the images. <state_path>/image-store if not set."),
     cfg.IntOpt("max_size", default=1 << 40, help="Largest image in bytes."),
     cfg.StrOpt("url", help="Image endpoint that compute hosts without the store fetch from, with /image. From public_url if not set."),
     cfg.StrOpt("service_secret", secret=True, help="Shared by all daemons; signs what workers fetch. A file in state_path if not set."),
@@ -134,3 +134,13 @@ def load(argv: list[str] | None = None, files: list[str] | None = None, prog: st
         files = [usual] if os.path.exists(usual) else []
     conf(argv if argv is not None else [], project="nova_lite", prog=prog, default_config_files=files)
     return conf
+
+
+def section(conf: ConfigOpts, name: str) -> dict[str, str]:
+    """A section of the configuration files that a library reads by its own names, as text."""
+    found: dict[str, str] = {}
+    for path in conf.config_file or ():
+        sections: dict = {}
+        cfg.ConfigParser(path, sections).parse()
+        found.update({key: values[-1] for key, values in sections.get(name, {}).items()})
+    return found

@@ -21,7 +21,7 @@ class Limits:
 
     @property
     def effective(self) -> dict[str, int]:
-        """The limits as the API shows them to the user."""
+        """The limits as the API shows them: the user's own before the project's."""
         return {**self.of_project, **self.of_user}
 
 
@@ -34,6 +34,12 @@ def limits(tx, project_id: str, user_id: str | None, defaults: dict[str, int]) -
     """The limits in force. ``defaults``: the configured ones, by resource. One statement."""
     scopes = _scopes(project_id, user_id)
     return _limits(scopes, quotas.list_limits(tx, scopes), defaults)
+
+
+def class_limits(tx, name: str, defaults: dict[str, int]) -> dict[str, int]:
+    """The limits of a class: its own before ``defaults``."""
+    scope = f"class:{name}"
+    return {**defaults, **quotas.list_limits(tx, [scope])[scope]}
 
 
 def _scopes(project_id: str, user_id: str | None) -> list[str]:
@@ -88,6 +94,13 @@ def take_key_pair(tx, project_id: str, user_id: str, defaults: dict[str, int]) -
     except exception.QuotaExceeded:
         raise exception.QuotaExceeded("Quota exceeded, too many key pairs.")
     quotas.add(tx, user_id, amounts)
+
+
+def used(tx, project_id: str, user_id: str | None) -> dict[str, int]:
+    """What a project uses, or what one user uses of it; resources that are not counted have no key."""
+    if user_id is None:
+        return quotas.usage(tx, project_id)
+    return {**quotas.count_servers(tx, project_id, user_id), "key_pairs": quotas.count_key_pairs(tx, user_id)}
 
 
 def give_back(tx, owner: str, amounts: dict[str, int]) -> None:

@@ -46,8 +46,9 @@ class Database:
             options["connect_args"] = {"timeout": None}
         return sa.create_engine(self.url, **options)
 
-    def _count(self, *_args) -> None:
-        self.statements += 1
+    def _count(self, _connection, _cursor, statement, *_args) -> None:
+        if not statement.startswith("BEGIN"):
+            self.statements += 1
 
     @contextlib.contextmanager
     def read(self) -> Iterator[orm.Session]:

@@ -95,6 +95,16 @@ def is_host_up(tx: orm.Session, host: str, moment: datetime.datetime, down_time:
     return any(is_up(service, moment, down_time) for service in services(tx, host=host, binary=COMPUTE))
 
 
+def host_statuses(tx: orm.Session, hosts: Iterable[str], moment: datetime.datetime, down_time: float) -> dict[str, str]:
+    """``{host: UP, DOWN (forced), UNKNOWN (not heard) or MAINTENANCE (disabled)}``, the Compute API's host_status; one statement."""
+    names = list(hosts)
+    if not names:
+        return {}
+    found = tx.scalars(sa.select(Service).where(Service.binary == COMPUTE, Service.host.in_(names)))
+    return {service.host: "DOWN" if service.forced_down else "MAINTENANCE" if service.disabled
+            else "UP" if is_up(service, moment, down_time) else "UNKNOWN" for service in found}
+
+
 def heard_since(tx: orm.Session, mark: datetime.datetime | None) -> list[tuple]:
     """(host, last_seen_at, disabled, forced_down) of compute services heard at or after ``mark`` (None: all)."""
     query = sa.select(Service.host, Service.last_seen_at, Service.disabled, Service.forced_down).where(Service.binary == COMPUTE)

@@ -1,9 +1,32 @@
 """The Compute API put together: every module's ROUTES, in the order in which paths are matched."""
 from nova_lite.api import faults, microversions, resource
-from nova_lite.api.compute import flavor_access, flavor_extra_specs, flavors, keypairs, versions
+from nova_lite.api.compute import (
+    aggregates,
+    availability_zones,
+    extensions,
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    history,
+    hosts,
+    hypervisors,
+    interfaces,
+    keypairs,
+    limits,
+    quota_classes,
+    quotas,
+    server_actions,
+    server_ips,
+    server_metadata,
+    server_tags,
+    servers,
+    services,
+    versions,
+)
 from nova_lite.api.compute.versions import MAXIMUM, MINIMUM
 
-MODULES = (versions, flavors, flavor_access, flavor_extra_specs, keypairs)
+MODULES = (versions, extensions, flavors, flavor_access, flavor_extra_specs, keypairs, limits, quotas, quota_classes, servers, server_actions,
+           server_metadata, server_tags, server_ips, history, interfaces, availability_zones, services, hosts, hypervisors, aggregates)
 ROUTES = tuple(route for module in MODULES for route in module.ROUTES)
 VERSION_HEADERS = ("HTTP_OPENSTACK_API_VERSION", "HTTP_X_OPENSTACK_NOVA_API_VERSION")
 PUBLIC = (("GET", "/"), ("GET", "/v2"), ("GET", "/v2/"), ("GET", "/v2.1"), ("GET", "/v2.1/"))

@@ -1,4 +1,9 @@
 """JSON schemas of the values that many bodies and query strings of the Compute API share."""
+import re
+import uuid
+
+from nova_lite import exception
+
 MAX_INT = 0x7FFFFFFF
 
 TRUTHS = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
@@ -23,3 +28,19 @@ METADATA_WITH_NULL = {"type": "object", "patternProperties": {METADATA_KEY: {"ty
 def truth(value: bool | str) -> bool:
     """What a BOOLEAN value means."""
     return value in TRUTHS
+
+
+def number(text: str, name: str) -> int:
+    """A number of a path as the database can hold it. Raises Invalid."""
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_INT:
+        raise exception.Invalid(f"Invalid input received: {name} must be an integer")
+    return int(text)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a part of a path is a UUID, in any of the forms that people write."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""cmd: one module an executable. ``wiring`` is the composition root: the only place that knows all rooms."""

@@ -1,0 +1,58 @@
+"""Images for the other rooms: what the Image API needs, and where a compute worker gets an image's bytes."""
+import os
+import secrets
+
+from nova_lite import exception
+from nova_lite.cmd.wiring import Site
+from nova_lite.image import remote
+from nova_lite.image.actions import data
+from nova_lite.image.deps import Deps
+from nova_lite.image.store import Store
+from nova_lite.service.daemon import Daemon
+
+SWEEP_SECONDS = 60.0
+
+
+def deps(here: Site) -> Deps:
+    """What the Image API's handlers get."""
+    folder = here.conf.image.store or os.path.join(here.conf.state_path, "image-store")
+    return Deps(here.db, Store(folder), here.conf.image.max_size, here.conf.api.max_limit)
+
+
+def service_secret(here: Site) -> str:
+    """The secret that the daemons share: as configured, or made once in the state folder (one machine). Raises ConfigurationError."""
+    if here.conf.image.service_secret:
+        return here.conf.image.service_secret
+    path = os.path.join(here.conf.state_path, "service-secret")
+    try:
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as handle:
+                handle.write(secrets.token_urlsafe(32))
+        except FileExistsError:
+            pass
+        with open(path, encoding="ascii") as handle:
+            return handle.read()
+    except OSError as error:
+        raise exception.ConfigurationError(reason=f"image.service_secret is not set and {path} cannot be used: {error}")
+
+
+def local_fetcher(here: Site):
+    """Image bytes by id, from the store of this process."""
+    store = deps(here)
+    return lambda image_id: data.open_data(store, image_id)
+
+
+def remote_fetcher(here: Site):
+    """Image bytes by id, over HTTP from the image endpoint. Raises ConfigurationError where none is configured."""
+    conf = here.conf
+    url = conf.image.url or (f"{conf.api.public_url.rstrip('/')}/image" if conf.api.public_url else None)
+    if url is None:
+        raise exception.ConfigurationError(reason="a compute host needs image.url (or api.public_url): where images are fetched from")
+    secret = service_secret(here)
+    return lambda image_id: remote.fetch(url, secret, image_id)
+
+
+def sweep_with(here: Site, daemon: Daemon) -> None:
+    """Have uploads that were cut off by a death cleaned up, at the start and from time to time."""
+    store = deps(here)
+    daemon.every(SWEEP_SECONDS, lambda: data.sweep(store), delay=0.0)

@@ -1,0 +1,153 @@
+"""The worker daemons put together: scheduler, compute, network."""
+import dataclasses
+import json
+
+import stevedore
+
+from nova_lite import exception, log
+from nova_lite.api.metadata.application import MetadataApplication
+from nova_lite.cmd import wiring
+from nova_lite.cmd.wiring import Site
+from nova_lite.compute import removal, task
+from nova_lite.compute.worker.job import Workshop
+from nova_lite.compute.worker.manager import ComputeWorker
+from nova_lite.compute.worker.watch import Watcher
+from nova_lite.db import hosts as hosts_
+from nova_lite.interfaces.compute import ComputeInterface
+from nova_lite.interfaces.network import NetworkInterface
+from nova_lite.interfaces.scheduler import SchedulerInterface
+from nova_lite.network.worker.manager import NetworkWorker
+from nova_lite.network.worker.settings import NetworkSettings
+from nova_lite.rpc.server import Server
+from nova_lite.service.daemon import Daemon
+
+LOG = log.get(__name__)
+GB_IN_MB = 1024
+
+
+def _daemon(here: Site, binary: str, host: str) -> Daemon:
+    return Daemon(binary, host, here.db, here.transport, here.conf.service.report_interval, here.on_superseded, address=here.conf.my_ip)
+
+
+def _serve(here: Site, daemon: Daemon, interface, endpoint, host: str | None = None) -> None:
+    server = Server(here.transport, interface, endpoint, host, here.conf.rpc.workers)
+    daemon.on_start(server.start)
+    daemon.on_stop(lambda: server.stop(seconds=5.0))
+
+
+# ---- scheduler -----------------------------------------------------------------------------------------------------------------
+def scheduler(here: Site) -> Daemon:
+    """A scheduler, with the sweep over the whole cloud. Raises ConfigurationError for a filter or weigher that does not exist."""
+    # Imported here: numpy costs 20 MB, which only schedulers pay.
+    from nova_lite.scheduler.core.request import Options
+    from nova_lite.scheduler.manager import Manager, Settings
+    from nova_lite.scheduler.sweep import Sweep
+
+    conf = here.conf
+    known = {field.name for field in dataclasses.fields(Options)} - {"multipliers", "enabled_filters"}
+    values = {name: conf.scheduler[name] for name in conf.scheduler if name in known}
+    multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
+    try:
+        manager = Manager(here.db, here.compute, task.fail, Settings(
+            host=conf.host, options=Options(multipliers=multipliers, **values), default_zone=conf.compute.default_availability_zone,
+            default_schedule_zone=conf.compute.default_schedule_zone, max_attempts=conf.scheduler.max_attempts,
+            down_time=conf.service.down_time, refresh_interval=conf.scheduler.refresh_interval,
+            hear_interval=min(5.0, conf.service.report_interval)))
+    except ValueError as error:
+        raise exception.ConfigurationError(reason=str(error))
+    daemon = _daemon(here, "nova-scheduler", conf.host)
+    daemon.register()
+    daemon.on_start(manager.start)
+    _serve(here, daemon, SchedulerInterface, manager)
+    daemon.every(min(1.0, conf.service.report_interval), manager.tick)
+    daemon.every(conf.service.sweep_interval, Sweep(here.db, manager.place_servers, removal.remove, conf.service.down_time).run)
+    return daemon
+
+
+# ---- network -------------------------------------------------------------------------------------------------------------------
+def network(here: Site) -> Daemon:
+    """The network worker of this host, with the metadata service inside the networks."""
+    conf = here.conf
+    metadata = MetadataApplication(here.db, conf.network.dns_domain, vendor_data(here))
+    worker = NetworkWorker(here.db, NetworkSettings.from_conf(conf), conf.host, metadata, wiring.ring_network(here))
+    worker.check_host()
+    daemon = _daemon(here, "nova-network", conf.host)
+    daemon.register()
+    daemon.on_stop(worker.stop)
+    _serve(here, daemon, NetworkInterface, worker, conf.host)
+    daemon.every(30.0, worker.reconcile, delay=0.0)
+    return daemon
+
+
+def vendor_data(here: Site) -> dict:
+    """What guests see as vendor_data.json. Raises ConfigurationError when the file cannot be read."""
+    path = here.conf.metadata.vendordata_file
+    if not path:
+        return {}
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return json.load(handle)
+    except (OSError, ValueError) as error:
+        raise exception.ConfigurationError(reason=f"metadata.vendordata_file = {path} cannot be read: {error}")
+
+
+# ---- compute -------------------------------------------------------------------------------------------------------------------
+def compute(here: Site, fetch) -> list[Daemon]:
+    """The compute worker of this host; with the fake driver as many as ``fake_hosts`` says. ``fetch``: image bytes by id."""
+    conf = here.conf
+    if conf.compute.driver != "fake" or conf.compute.fake_hosts == 1:
+        return [_compute(here, fetch, conf.host)]
+    return [_compute(here, fetch, f"{conf.host}-{number}") for number in range(1, conf.compute.fake_hosts + 1)]
+
+
+def _compute(here: Site, fetch, host: str) -> Daemon:
+    conf = here.conf
+    driver = _driver(conf, host)
+    daemon = _daemon(here, "nova-compute", host)
+    epoch = daemon.register()
+    shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, shutdown_timeout=conf.compute.shutdown_timeout,
+                    reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
+                    vendor_data=vendor_data(here))
+    worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds)
+    watcher = Watcher(worker)
+    daemon.on_start(lambda: driver.start_host(watcher.on_event))
+    daemon.on_stop(driver.stop_host)
+    daemon.on_start(lambda: put_inventory(here, driver, host, epoch))
+    daemon.on_start(watcher.remove_leftovers)
+    daemon.on_start(lambda: worker.sweep(starting=True))
+    _serve(here, daemon, ComputeInterface, worker, host)
+    daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch))
+    daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
+    daemon.every(conf.service.sweep_interval, worker.sweep)
+    daemon.every(conf.service.sweep_interval * 6, watcher.remove_leftovers)
+    return daemon
+
+
+def put_inventory(here: Site, driver, host: str, epoch: int) -> None:
+    """Tell the database what the host has."""
+    found, conf = driver.inventory(), here.conf
+    with here.db.write() as tx:
+        hosts_.put_inventory(
+            tx, host, epoch, hypervisor_hostname=found.hypervisor_hostname, hypervisor_type=found.hypervisor_type,
+            hypervisor_version=found.hypervisor_version, host_ip=conf.my_ip, vcpus=found.vcpus, memory_mb=found.memory_mb, disk_gb=found.disk_gb,
+            disk_available_gb=found.disk_available_gb, vcpus_reserved=conf.compute.reserved_host_cpus,
+            memory_mb_reserved=conf.compute.reserved_host_memory_mb, disk_gb_reserved=-(-conf.compute.reserved_host_disk_mb // GB_IN_MB),
+            vcpu_ratio=conf.compute.cpu_allocation_ratio, memory_ratio=conf.compute.ram_allocation_ratio,
+            disk_ratio=conf.compute.disk_allocation_ratio, cpu_info=found.cpu_info, supported=[list(item) for item in found.supported],
+            traits=list(found.traits))
+
+
+def _driver(conf, host: str):
+    name = conf.compute.driver
+    manager = stevedore.ExtensionManager("nova_lite.virt", invoke_on_load=False)
+    if name not in manager.names():
+        raise exception.ConfigurationError(reason=f"compute.driver = {name} is not installed; there are: {', '.join(sorted(manager.names()))}")
+    plugin = manager[name].plugin
+    if name == "fake":
+        return plugin(host, vcpus=conf.compute.fake_vcpus, memory_mb=conf.compute.fake_memory_mb, disk_gb=conf.compute.fake_disk_gb,
+                      delay=conf.compute.fake_delay)
+    if name == "libvirt":
+        from nova_lite.virt.libvirt.settings import LibvirtSettings
+        return plugin(LibvirtSettings(host=host, state_path=conf.state_path, uri=conf.libvirt.connection_uri, virt_type=conf.libvirt.virt_type,
+                                      host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or ""))
+    return plugin(host)

@@ -1,0 +1,79 @@
+"""The sweep over the whole cloud: builds whose bell was lost, tasks of hosts that are down, tasks past their deadline. Any scheduler may run it.
+
+Tasks of a host that is up are that host's own to find (compute.worker.manager.sweep); each taking over is a compare-and-set, so that two sweeps
+do not both end one task.
+"""
+import dataclasses
+from collections.abc import Callable
+
+from nova_lite import clock, exception, log
+from nova_lite.compute import states, task
+from nova_lite.context import RequestContext
+from nova_lite.db import allocations
+from nova_lite.db import hosts as hosts_
+from nova_lite.db import servers as servers_
+from nova_lite.db.engine import Database
+
+LOG = log.get(__name__)
+COMPUTE = "nova-compute"
+BELL_AGE = 3.0
+"""Seconds that a build may wait for its scheduler before the sweep rings again."""
+
+
+class Sweep:
+    """``place(ctx, server_ids=, tokens=)`` is the scheduler's own, ``remove(tx, server, token, host)`` ends a delete; ``down_time``: seconds."""
+
+    def __init__(self, db: Database, place: Callable, remove: Callable, down_time: float):
+        self._db, self._place, self._remove, self._down_time = db, place, remove, down_time
+
+    def run(self) -> None:
+        """One round."""
+        self._ring_again()
+        for server in self._of_dead_hosts():
+            self._end(server, f"The host of the server went down during its {server.task_action}.")
+        with self._db.read() as tx:
+            overdue = servers_.overdue(tx, clock.now())
+        for server in overdue:
+            self._end(server, f"The server's {server.task_action} did not end within "
+                              f"{states.ACTIONS[server.task_action].deadline:.0f} seconds.")
+
+    def _ring_again(self) -> None:
+        with self._db.read() as tx:
+            waiting = servers_.unplaced(tx, clock.now() - clock.seconds(BELL_AGE))
+        if waiting:
+            self._place(RequestContext.for_service(), server_ids=[server_id for server_id, _ in waiting], tokens=[token for _, token in waiting])
+
+    def _of_dead_hosts(self) -> list:
+        now = clock.now()
+        with self._db.read() as tx:
+            dead = {service.host for service in hosts_.services(tx, binary=COMPUTE) if not hosts_.is_up(service, now, self._down_time)}
+            return servers_.tasks_on_hosts(tx, dead) if dead else []
+
+    def _end(self, server, why: str) -> None:
+        LOG.warning("server %s: %s", server.id, why)
+        try:
+            with self._db.write() as tx:
+                if server.task_action == "delete":
+                    self._remove(tx, server, server.task_id, server.host)
+                    return
+                if server.task_action == "create" and server.host is not None:
+                    fresh = self._place_elsewhere(tx, server)
+                else:
+                    task.fail(tx, server, server.task_id, why, server.host)
+                    return
+        except exception.TaskLost:
+            return
+        ctx = dataclasses.replace(RequestContext.for_service(), request_id=server.task_request_id or "-")
+        self._place(ctx, server_ids=[server.id], tokens=[fresh])
+
+    def _place_elsewhere(self, tx, server) -> str:
+        request = dict(server.request)
+        request["attempts"] = request.get("attempts", 0) + 1
+        request["excluded"] = [*request.get("excluded", ()), server.host]
+        now = clock.now()
+        fresh = task.new_token()
+        if not servers_.update_task(tx, server.id, server.task_id, host=None, node=None, task_state=states.SCHEDULING, request=request, task_id=fresh,
+                                    task_started_at=now, task_deadline=task.deadline("create", now)):
+            raise exception.TaskLost(token=server.task_id, server_id=server.id)
+        allocations.release(tx, server.id, server.host)
+        return fresh

@@ -1,0 +1,187 @@
+"""A cluster on one machine: a controller and compute hosts, each in namespaces of its own, joined by a bridge inside the controller's.
+
+The test process itself enters the controller's network namespace, so that nothing touches the machine's own network.
+"""
+import ctypes
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import uuid
+
+import daemons
+
+from tests.live.machine import Machine
+
+CLONE_NEWNET = 0x40000000
+CONTROLLER = "10.99.0.1"
+LEFT_LINKS = ("br", "tap", "vx", "nl", "vnet")
+
+LIBVIRT = """
+for name in lib/libvirt log/libvirt cache/libvirt; do
+    mkdir -p {folder}/var/$name /var/$name
+    chmod 755 {folder}/var/$name
+    mount --bind {folder}/var/$name /var/$name
+done
+mkdir -p {folder}/etc
+cp -r /etc/libvirt {folder}/etc/libvirt
+printf 'host_uuid = "%s"\\nauth_unix_rw = "none"\\n' {uuid} >>{folder}/etc/libvirt/libvirtd.conf
+printf 'namespaces = []\\nsecurity_driver = "none"\\ncgroup_controllers = []\\n' >>{folder}/etc/libvirt/qemu.conf
+rm -f {folder}/etc/libvirt/qemu/networks/autostart/*
+mount --bind {folder}/etc/libvirt /etc/libvirt
+# A /dev/kvm that the CPU cannot back makes libvirtd probe QEMU anew before every call.
+if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then : >/run/no-kvm; chmod 600 /run/no-kvm; mount --bind /run/no-kvm /dev/kvm; fi
+virtlogd -d
+libvirtd -d
+"""
+
+
+def enter_network(pid: int) -> None:
+    """Put this thread, and what it starts, into the network namespace of ``pid``."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f"/proc/{pid}/ns/net") as handle:
+        if libc.setns(handle.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+class ComputeHost(Machine):
+    """A host with a libvirtd of its own, a compute and a network worker."""
+
+    def __init__(self, folder: pathlib.Path, name: str, address: str):
+        super().__init__(folder, name)
+        self.address = address
+        self.state = folder / "state"
+        self.state.mkdir(mode=0o755)
+
+    def set_up(self) -> str:
+        return LIBVIRT.format(folder=self.folder, uuid=uuid.uuid4())
+
+    def join(self, controller: Machine) -> None:
+        """A wire to the controller's bridge."""
+        port = f"to-{self.name}"
+        controller.run("ip", "link", "add", port, "type", "veth", "peer", "name", "lan0", "netns", str(self.holder.pid))
+        controller.run("ip", "link", "set", port, "master", "lan", "up")
+        self.run("ip", "addr", "add", f"{self.address}/24", "dev", "lan0")
+        self.run("ip", "link", "set", "lan0", "up")
+
+    def daemon(self, module: str, config: pathlib.Path) -> daemons.Process:
+        """A daemon of ours that runs here."""
+        return daemons.Process(module, config, self.folder / f"{module}.log", prefix=tuple(self.argv()))
+
+    def domains(self) -> list[str]:
+        """Names of libvirt's domains, running or not."""
+        return self.run("virsh", "-q", "list", "--all", "--name").split()
+
+    def left(self) -> dict[str, list[str]]:
+        """All that servers could leave here; every list is empty on a clean host."""
+        links = [link["ifname"] for link in json.loads(self.run("ip", "-j", "link"))]
+        servers, networks = self.state / "servers", self.state / "networks"
+        dnsmasq = [pid for pid in self.processes() if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "dnsmasq"]
+        return {"domains": self.domains(), "links": [name for name in links if name.startswith(LEFT_LINKS)],
+                "namespaces": self.run("ls", "/run/netns").split(), "disks": _names(servers), "networks": _names(networks),
+                "dnsmasq": [str(pid) for pid in dnsmasq]}
+
+
+def _names(folder: pathlib.Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+class Cluster:
+    """``apis`` and ``schedulers`` of each daemon run on the controller, a compute and a network worker on each of ``hosts`` hosts."""
+
+    def __init__(self, folder: pathlib.Path, hosts: int = 2, apis: int = 2, schedulers: int = 2):
+        self.folder = folder
+        self.controller = Machine(folder / "controller", "controller")
+        self.hosts = [ComputeHost(folder / f"host{n}", f"host{n}", f"10.99.0.{10 + n}") for n in range(1, hosts + 1)]
+        self._counts = {"api": apis, "scheduler": schedulers}
+        self.processes: dict[str, daemons.Process] = {}
+        self._ports = [8774 + number for number in range(apis)]
+        self._services: list = []
+
+    def __enter__(self) -> "Cluster":
+        self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        self.controller.__enter__()
+        enter_network(self.controller.holder.pid)
+        for words in (("link", "add", "lan", "type", "bridge"), ("addr", "add", f"{CONTROLLER}/24", "dev", "lan"), ("link", "set", "lan", "up")):
+            self.controller.run("ip", *words)
+        for host in self.hosts:
+            host.__enter__()
+            host.join(self.controller)
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        for process in reversed(list(self.processes.values())):
+            if process.popen is not None:
+                process.stop(10)
+        for service in self._services:
+            service.close()
+        for host in self.hosts:
+            host.__exit__(None, None, None)
+        self.controller.__exit__(None, None, None)
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.setns(self._home, CLONE_NEWNET)
+        os.close(self._home)
+
+    def start(self, broker_class, database_class) -> None:
+        """Broker, database, first users, every daemon; returns once all report."""
+        self.broker = broker_class(CONTROLLER)
+        self._services.append(self.broker)
+        self.database = database_class(CONTROLLER)
+        self._services.append(self.database)
+        self.database_url = self.database.fresh_database()
+        self.manage("bootstrap")
+        for number, port in enumerate(self._ports, 1):
+            self._add(f"api{number}", daemons.Process("api", self.config(f"api{number}", port=port), self.folder / f"api{number}.log"))
+        for number in range(1, self._counts["scheduler"] + 1):
+            name = f"scheduler{number}"
+            self._add(name, daemons.Process("scheduler", self.config(name), self.folder / f"{name}.log"))
+        for host in self.hosts:
+            config = self.config(host.name, host)
+            for module in ("network", "compute"):
+                self._add(f"{module}@{host.name}", host.daemon(module, config))
+        daemons.wait_until("all daemons report", self._all_up, 60, 0.2)
+
+    def _add(self, name: str, process: daemons.Process) -> None:
+        self.processes[name] = process
+        process.start()
+
+    def _all_up(self) -> bool:
+        up = [line.split() for line in self.manage("service", "list").splitlines()[1:]]
+        return len([words for words in up if words[3] == "up"]) == len(self.processes)
+
+    def config(self, name: str, host: ComputeHost | None = None, port: int = 8774) -> pathlib.Path:
+        """The configuration file of a daemon."""
+        path = self.folder / f"{name}.conf"
+        state = host.state if host is not None else self.folder / "controller-state"
+        sections = {
+            "DEFAULT": {"state_path": state, "host": name, "my_ip": host.address if host is not None else CONTROLLER},
+            "api": {"listen": CONTROLLER, "port": port, "public_url": f"http://{CONTROLLER}:{self._ports[0]}"},
+            "database": {"connection": self.database_url}, "rpc": {"url": self.broker.url, "round_trip_interval": 2},
+            "identity": {"admin_password": daemons.PASSWORD},
+            "service": {"report_interval": 2, "down_time": 15, "sweep_interval": 3},
+            "image": {"service_secret": "a secret that all daemons of the cluster share", "url": f"http://{CONTROLLER}:{self._ports[0]}/image"},
+            "quota": dict.fromkeys(("instances", "cores", "ram"), -1),
+            "compute": {"ram_allocation_ratio": 1.0, "shutdown_timeout": 20},
+        }
+        daemons.write_config(path, sections)
+        return path
+
+    def manage(self, *words: str) -> str:
+        """``nova-lite-manage``; its standard output."""
+        done = subprocess.run([sys.executable, "-m", "nova_lite.cmd.manage", "--config-file", str(self.config("manage")), *words],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def client(self, service: str = "compute/v2.1", api: int = 1, microversion: str | None = "2.90") -> daemons.Rest:
+        """A REST client of one service at one of the API processes, as admin."""
+        base = f"http://{CONTROLLER}:{self._ports[api - 1]}"
+        return daemons.Rest(f"{base}/{service}", daemons.log_in(base), microversion if service.startswith("compute") else None)
+
+    def logs(self) -> str:
+        """The end of every daemon's log, for a failed test."""
+        texts = []
+        for name, process in self.processes.items():
+            texts.append(f"==== {name}\n" + process.log.read_text(errors="replace")[-3000:])
+        return "\n".join(texts)
