@@ -76,32 +76,34 @@ check_libvirt() {
     fi
 }
 
+# The SDK's process waits for the daemon, makes things, says what the first server is, and then watches it: see resources.py.
 start_and_prepare() {
     local image=(--image "$state/fake-image.raw" --format raw)
     [[ $driver == fake ]] || image=(--image "$image_folder/disk.qcow2" --format qcow2)
     start_daemon
-    resources prepare --health "$endpoint/healthz" "${image[@]}" --image-name nova-lite-guest --key "$state/id_nova_lite" &
-    local preparing=$!
+    exec 4< <("${resources_command[@]}" prepare --health "$endpoint/healthz" "${image[@]}" --image-name nova-lite-guest \
+              --key "$state/id_nova_lite" --watch first)
+    watcher=$!
     if ! wait_for_daemon; then
-        kill $preparing
+        kill "$watcher"
         return 1
     fi
     say "    $endpoint answers"
-    wait $preparing
+    read -r _ first_status <&4
 }
 
 openstack() { OS_CLIENT_CONFIG_FILE=$state/clouds.yaml "$with_venv" openstack --os-cloud nova-lite "$@"; }
 
 # The first server, whatever an earlier run left of it.
 first_server() {
-    case $(resources state first) in
-        ACTIVE) say "    server 'first' is there already" ; return ;;
+    case $first_status in
+        ACTIVE) say "    it is there already" ;;
         SHUTOFF) openstack server start first ;;
         BUILD) ;;
         "") create_first ;;
-        *) openstack server delete --wait first; create_first ;;
+        *) openstack server delete --wait first && create_first ;;
     esac
-    resources active first
+    wait "$watcher"
 }
 create_first() { openstack server create -f value -c id --flavor m1.tiny --image nova-lite-guest --network private --key-name nova-lite first; }
 

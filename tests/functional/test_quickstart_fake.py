@@ -56,7 +56,7 @@ def test_make_go_on_stop_and_clean(environment):
     assert first["status"] == "ACTIVE"
     assert {flavor["Name"] for flavor in client(environment, "flavor", "list")} >= {"m1.nano", "m1.tiny", "m1.xlarge"}
 
-    assert "is there already" in quickstart(environment, "--fake")
+    assert "it is there already" in quickstart(environment, "--fake")
     quickstart(environment, "--stop")
     assert not answers(environment)
     quickstart(environment, "--fake")

@@ -11,7 +11,7 @@
 with_venv=$root/tools/with_venv.sh
 libvirt_uri=qemu:///system
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$@"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
 # wait_until SECONDS COMMAND ...: false when the time is over.
@@ -212,4 +212,6 @@ remove_guests() {
     done
 }
 
-resources() { OS_CLIENT_CONFIG_FILE=$state/clouds.yaml "$with_venv" python "$root/tools/quickstart/resources.py" "$@"; }
+# As an array, so that a background job is the process itself and can be ended.
+resources_command=(env "OS_CLIENT_CONFIG_FILE=$state/clouds.yaml" "$with_venv" python "$root/tools/quickstart/resources.py")
+resources() { "${resources_command[@]}" "$@"; }

@@ -92,7 +92,11 @@ def ensure_key(cloud, path: pathlib.Path) -> None:
 
 
 def prepare(options) -> None:
-    """Starts while the daemon does, so that loading the SDK costs no time, and waits for it."""
+    """Starts while the daemon does, so that loading the SDK costs no time, and waits for it.
+
+    With --watch NAME it then prints ``ready`` with the status that the server of that name has (nothing where there is none), and goes on
+    until the server is ACTIVE: the caller has created or started it meanwhile.
+    """
     if options.health:
         wait_until(lambda: is_healthy(options.health), 90, "the daemon answers", 0.05)
     cloud = openstack.connect(cloud="nova-lite")
@@ -101,16 +105,15 @@ def prepare(options) -> None:
     for name in options.image_name:
         ensure_image(cloud, name, options.image, options.format)
     ensure_key(cloud, options.key)
+    if options.watch:
+        watch(cloud, options.watch, options.timeout)
 
 
 # ---- the first server
 
 
-def state(options) -> None:
-    """Prints the status of the server of that name, or nothing where there is none."""
-    cloud = openstack.connect(cloud="nova-lite")
-    found = next(iter(cloud.compute.servers(name=f"^{re.escape(options.name)}$")), None)
-    print(found.status if found else "")
+def find_server(cloud, name: str):
+    return next(iter(cloud.compute.servers(name=f"^{re.escape(name)}$")), None)
 
 
 def reason(cloud, server_id: str) -> str:
@@ -118,23 +121,24 @@ def reason(cloud, server_id: str) -> str:
     return fault.get("message", "no reason given")
 
 
-def active(options) -> None:
-    """Waits until the server is ACTIVE; an ERROR ends the wait with the server's fault."""
-    cloud = openstack.connect(cloud="nova-lite")
-    server_id = cloud.compute.find_server(options.name, ignore_missing=False).id
+def watch(cloud, name: str, seconds: float) -> None:
+    """See ``prepare``. An ERROR ends the wait with the server's fault, unless the server had it before."""
+    before = find_server(cloud, name)
+    print("ready", before.status if before else "", flush=True)
+    broken = before.id if before and before.status == "ERROR" else None
 
     def is_active() -> bool:
-        status = cloud.compute.get_server(server_id).status
-        if status == "ERROR":
-            raise Failed(f"The server is in ERROR: {reason(cloud, server_id)}")
-        return status == "ACTIVE"
-    wait_until(is_active, options.timeout, f"server {options.name} ACTIVE")
+        server = find_server(cloud, name)
+        if server and server.status == "ERROR" and server.id != broken:
+            raise Failed(f"The server is in ERROR: {reason(cloud, server.id)}")
+        return bool(server) and server.status == "ACTIVE"
+    wait_until(is_active, seconds, f"server {name} ACTIVE")
 
 
 def console(options) -> None:
     """Prints the console lines that show the guest's lease and metadata as they come; fails with the console's end."""
     cloud = openstack.connect(cloud="nova-lite")
-    server = cloud.compute.find_server(options.name, ignore_missing=False)
+    server = find_server(cloud, options.name)
     shown = set()
 
     def all_lines() -> bool:
@@ -193,11 +197,11 @@ def parse():
     preparing.add_argument("--format", default="qcow2")
     preparing.add_argument("--image-name", action="append", required=True)
     preparing.add_argument("--key", type=pathlib.Path, required=True)
-    command(state).add_argument("name")
-    for function, seconds in ((active, 120), (console, 180)):
-        waiting = command(function)
-        waiting.add_argument("name")
-        waiting.add_argument("--timeout", type=float, default=seconds)
+    preparing.add_argument("--watch", metavar="NAME")
+    preparing.add_argument("--timeout", type=float, default=180)
+    waiting = command(console)
+    waiting.add_argument("name")
+    waiting.add_argument("--timeout", type=float, default=180)
     command(remove)
     command(image_ids).add_argument("name", nargs="+")
     return parser.parse_args()
