@@ -164,10 +164,11 @@ def serve_wsgi(sock: socket.socket, application, limit: int = 1000) -> None:
 def wait_for_signal(numbers) -> int:
     """Let the others run until one of the signals ``numbers`` comes; its number. Call from the main thread, once."""
     here, there = socket.socketpair()
+    native_write = eventlet.patcher.original("os").write
 
     def note(number, _frame):
         # Nothing else is safe in a signal handler that may interrupt the hub itself.
-        os.write(there.fileno(), bytes([number]))
+        native_write(there.fileno(), bytes([number]))
     for number in numbers:
         signal.signal(number, note)
     return here.recv(1)[0]

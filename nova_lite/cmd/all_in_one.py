@@ -13,7 +13,7 @@ from nova_lite.service.daemon import Daemon  # noqa: E402
 def build(here: Site) -> list[Daemon]:
     """Every daemon, in the order in which they start."""
     firsttime.prepare(here)
-    return [workers.network(here), workers.scheduler(here), *workers.compute(here, images.local_fetcher(here)), apis.daemon(here)]
+    return [*workers.network(here), workers.scheduler(here), *workers.compute(here, images.local_fetcher(here)), apis.daemon(here)]
 
 
 def main() -> int:

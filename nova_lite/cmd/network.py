@@ -10,7 +10,7 @@ from nova_lite.cmd import process, workers  # noqa: E402
 
 def main() -> int:
     """Run until a signal comes."""
-    return process.run("nova-lite-network", lambda here: [workers.network(here)])
+    return process.run("nova-lite-network", workers.network)
 
 
 if __name__ == "__main__":

@@ -65,16 +65,26 @@ def scheduler(here: Site) -> Daemon:
 
 
 # ---- network -------------------------------------------------------------------------------------------------------------------
-def network(here: Site) -> Daemon:
-    """The network worker of this host, with the metadata service inside the networks."""
+def network(here: Site) -> list[Daemon]:
+    """The network worker of this host, or of each host that the fake driver plays, with the metadata service inside the networks."""
+    return [_network(here, host) for host in _host_names(here.conf)]
+
+
+def _host_names(conf) -> list[str]:
+    if conf.compute.driver != "fake" or conf.compute.fake_hosts == 1:
+        return [conf.host]
+    return [f"{conf.host}-{number}" for number in range(1, conf.compute.fake_hosts + 1)]
+
+
+def _network(here: Site, host: str) -> Daemon:
     conf = here.conf
     metadata = MetadataApplication(here.db, conf.network.dns_domain, vendor_data(here))
-    worker = NetworkWorker(here.db, NetworkSettings.from_conf(conf), conf.host, metadata, wiring.ring_network(here))
+    worker = NetworkWorker(here.db, NetworkSettings.from_conf(conf), host, metadata, wiring.ring_network(here))
     worker.check_host()
-    daemon = _daemon(here, "nova-network", conf.host)
+    daemon = _daemon(here, "nova-network", host)
     daemon.register()
     daemon.on_stop(worker.stop)
-    _serve(here, daemon, NetworkInterface, worker, conf.host)
+    _serve(here, daemon, NetworkInterface, worker, host)
     daemon.every(30.0, worker.reconcile, delay=0.0)
     return daemon
 
@@ -94,10 +104,7 @@ def vendor_data(here: Site) -> dict:
 # ---- compute -------------------------------------------------------------------------------------------------------------------
 def compute(here: Site, fetch) -> list[Daemon]:
     """The compute worker of this host; with the fake driver as many as ``fake_hosts`` says. ``fetch``: image bytes by id."""
-    conf = here.conf
-    if conf.compute.driver != "fake" or conf.compute.fake_hosts == 1:
-        return [_compute(here, fetch, conf.host)]
-    return [_compute(here, fetch, f"{conf.host}-{number}") for number in range(1, conf.compute.fake_hosts + 1)]
+    return [_compute(here, fetch, host) for host in _host_names(here.conf)]
 
 
 def _compute(here: Site, fetch, host: str) -> Daemon:

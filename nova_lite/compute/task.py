@@ -54,16 +54,19 @@ def _refusal(tx, server_id: str, asked: str) -> exception.NovaLiteError:
     return exception.Conflict(f"Cannot '{asked}' instance {server_id} while it is in vm_state {server.vm_state}")
 
 
-def finish(tx, server: Server, token: str, host: str | None, started: datetime.datetime, event: str, **changes) -> None:
-    """End the task with success: the table's vm_state, ``changes`` to other columns, the action's end and its event. Raises TaskLost."""
+def finish(tx, server: Server, token: str, done_by: str | None, started: datetime.datetime, event: str, **changes) -> None:
+    """End the task with success: the table's vm_state, ``changes`` to other columns, the action's end and its event.
+
+    ``done_by``: the host whose worker did it. Raises TaskLost.
+    """
     row = states.ACTIONS[server.task_action]
     if row.success != states.KEEP:
         changes.setdefault("vm_state", row.success)
     _end(tx, server, token, changes)
-    servers_.end_action(tx, server.id, server.task_request_id, event, started, host, "Success")
+    servers_.end_action(tx, server.id, server.task_request_id, event, started, done_by, "Success")
 
 
-def fail(tx, server: Server, token: str, error: BaseException | str, host: str | None = None, started: datetime.datetime | None = None,
+def fail(tx, server: Server, token: str, error: BaseException | str, done_by: str | None = None, started: datetime.datetime | None = None,
          event: str | None = None, code: int | None = None, **changes) -> None:
     """End the task with failure: the table's vm_state, a fault in words for the user, traceback for the operator. Raises TaskLost."""
     row = states.ACTIONS[server.task_action]
@@ -75,7 +78,7 @@ def fail(tx, server: Server, token: str, error: BaseException | str, host: str |
     code = code or (500 if not isinstance(error, exception.NovaLiteError) or error.status < 500 else error.status)
     servers_.add_fault(tx, server.id, code=code, message=text[:255] or type(error).__name__, details=trace if trace is not None else text)
     servers_.end_action(tx, server.id, server.task_request_id, event or f"compute_{server.task_action}_instance", started or clock.now(),
-                        host, "Error", message=text[:255], traceback=trace, details=text)
+                        done_by, "Error", message=text[:255], traceback=trace, details=text)
 
 
 def step(tx, server: Server, token: str, task_state: str, **changes) -> None:
