@@ -20,11 +20,11 @@ def list_limits(tx: orm.Session, scopes: Iterable[str]) -> dict[str, dict[str, i
     return found
 
 
-def list_limits_below(tx: orm.Session, project_id: str) -> dict[str, int]:
-    """The highest limit that any user of the project has of their own, by resource; -1 where one is unlimited."""
-    query = sa.select(QuotaLimit.resource, sa.func.max(QuotaLimit.hard_limit), sa.func.min(QuotaLimit.hard_limit)).where(
-        QuotaLimit.scope.startswith(f"{project_id}/", autoescape=True)).group_by(QuotaLimit.resource)
-    return {resource: -1 if lowest < 0 else highest for resource, highest, lowest in tx.execute(query)}
+def sum_user_limits(tx: orm.Session, project_id: str) -> dict[str, int]:
+    """What the limits that the project's users have of their own add up to, by resource; unlimited ones count for nothing."""
+    query = sa.select(QuotaLimit.resource, sa.func.sum(QuotaLimit.hard_limit)).where(
+        QuotaLimit.scope.startswith(f"{project_id}/", autoescape=True), QuotaLimit.hard_limit > 0).group_by(QuotaLimit.resource)
+    return {resource: int(total) for resource, total in tx.execute(query)}
 
 
 def set_limit(tx: orm.Session, scope: str, resource: str, limit: int) -> None:

@@ -37,7 +37,7 @@ class Wire:
 
     def publish(self, address, body):
         request = serializer.decode_request(body)
-        self.sent.append((address, request.method, request.arguments))
+        self.sent.append((address, request.method, request.args))
 
 
 class ComputeClient:
