@@ -45,10 +45,13 @@ class Lane:
         """Take a host out; whether the span moved."""
         old = self.column[position]
         self.column = without(self.column, position)
-        if not isinstance(self.multiplier, float):
+        own = not isinstance(self.multiplier, float)
+        if own:
             self.multiplier = without(self.multiplier, position)
-            return self.span() or True
-        return bool(len(self.column)) and (old == self.high or old == self.low) and self.span()
+        if not len(self.column):
+            return False
+        # Factors that differ by host stand in a column of their own, which has to be made anew.
+        return (own or old in (self.high, self.low)) and (self.span() or own)
 
     @property
     def idle(self) -> bool:

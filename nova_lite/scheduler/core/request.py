@@ -11,7 +11,7 @@ LEGACY_PROPERTIES = {
     "hypervisor_version_requires": "img_hv_requested_version",
 }
 DEFAULT_FILTERS = (
-    "AvailabilityZoneFilter", "ComputeFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter",
+    "AvailabilityZoneFilter", "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter",
     "ServerGroupAffinityFilter",
 )
 NO_ITEMS: Mapping = {}

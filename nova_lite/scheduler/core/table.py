@@ -16,7 +16,7 @@ ALWAYS = float("inf")
 FLOATS = (
     "vcpus_total", "memory_total", "disk_total", "vcpus_used", "memory_used", "disk_used", "vcpus_cap", "memory_cap", "disk_cap",
     "vcpus_room", "memory_room", "disk_room", "vcpus_free", "memory_free", "disk_free", "servers", "io_ops", "build_failures",
-    "hypervisor_version", "up_until",
+    "hypervisor_version", "up_until", "vcpu_ratio", "memory_ratio", "disk_ratio",
 )
 CLASSES = ("zone", "aggregate_class", "supported_class", "cpu_class", "traits_class", "type_class")
 COLUMNS = {**{name: np.float64 for name in FLOATS}, **{name: np.int32 for name in CLASSES}, "enabled": np.bool_, "ids": np.int64}
@@ -221,6 +221,7 @@ class HostTable:
         vcpus = host.vcpus - host.vcpus_reserved
         memory = host.memory_mb - host.memory_mb_reserved
         disk = host.disk_gb - host.disk_gb_reserved
+        self.vcpu_ratio[row], self.memory_ratio[row], self.disk_ratio[row] = host.vcpu_ratio, host.memory_ratio, host.disk_ratio
         self.vcpus_total[row], self.memory_total[row], self.disk_total[row] = host.vcpus, host.memory_mb, host.disk_gb
         self.vcpus_used[row], self.memory_used[row], self.disk_used[row] = host.vcpus_used, host.memory_mb_used, host.disk_gb_used
         # Amounts are whole numbers, so a limit cut to a whole number admits the same ones, and sums stay exact.

@@ -293,7 +293,7 @@ def test_a_failed_transaction_leaves_no_trace_in_memory(cloud, bell):
 
 
 def test_unknown_filters_are_refused_at_the_start_with_those_that_exist(cloud, bell):
-    with pytest.raises(ValueError, match=r"no filter 'RamFilte'.*AvailabilityZoneFilter, ComputeFilter"):
+    with pytest.raises(ValueError, match=r"no filter 'RamFilte'.*AvailabilityZoneFilter, ComputeCapabilitiesFilter, ComputeFilter"):
         Manager(cloud.db, bell, task.fail, Settings(host="here", options=Options(enabled_filters=("RamFilte",))))
     with pytest.raises(ValueError, match="no weigher for ramm_weight_multiplier"):
         Manager(cloud.db, bell, task.fail, Settings(host="here", options=Options(multipliers={"ramm_weight_multiplier": 1.0})))

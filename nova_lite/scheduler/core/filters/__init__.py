@@ -5,18 +5,21 @@ where the request gives it nothing to do. It reads only the rows it is given, an
 """
 from collections.abc import Iterable
 
-from nova_lite.scheduler.core.filters import affinity, basic, capacity
+from nova_lite.scheduler.core.filters import affinity, aggregates, basic, capabilities, capacity, json_query, limits
 from nova_lite.scheduler.core.filters.rule import Filter
 
-CAPACITY: tuple[Filter, ...] = capacity.FILTERS
-"""Always in force, before all others, whatever is enabled."""
-
-FILTERS: dict[str, Filter] = {rule.name: rule for module in (capacity, basic, affinity) for rule in module.FILTERS}
+FILTERS: dict[str, Filter] = {
+    rule.name: rule
+    for module in (capacity, basic, capabilities, affinity, aggregates, limits, json_query)
+    for rule in module.FILTERS
+}
+ALWAYS: tuple[Filter, ...] = (*capacity.FILTERS, FILTERS["TraitsFilter"])
+"""In force before all others, whatever is enabled."""
 
 
 def enabled(names: Iterable[str]) -> tuple[Filter, ...]:
     """The filters in force for a list of enabled names, in order. Raises ValueError naming the unknown one and those that exist."""
-    chosen = list(CAPACITY)
+    chosen = list(ALWAYS)
     for name in names:
         if name not in FILTERS:
             raise ValueError(f"There is no filter {name!r} (option enabled_filters). There are: {', '.join(sorted(FILTERS))}.")

@@ -21,9 +21,9 @@ def affinity(query):
     group = query.request.group
     if group is None or group.policy != "affinity":
         return None
-    count = query.group_count
+    count, first = query.group_count, not group.hosts
     # The first server of the group goes anywhere, the ones placed after it in the same request go where it went.
-    return lambda rows: (count[rows] > 0) | (not count.any())
+    return lambda rows: (count[rows] > 0) | (first and not count.any())
 
 
 def different_host(query):

@@ -1,0 +1,221 @@
+"""Every vectorised rule equals its plain reading on random hosts and requests, and ``select`` a placement one server after another."""
+import dataclasses
+import importlib.util
+import pathlib
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nova_lite.scheduler.core import filters
+from nova_lite.scheduler.core.query import Query
+from nova_lite.scheduler.core.request import Group, Options, Request, disk_gb
+from nova_lite.scheduler.core.select import Rules, select, undo
+from nova_lite.scheduler.core.table import COLUMNS, Aggregate, HostRow, HostTable
+
+_spec = importlib.util.spec_from_file_location("plain", pathlib.Path(__file__).with_name("plain.py"))
+plain = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(plain)
+
+NOW = plain.NOW
+FEW = settings(max_examples=60, deadline=None)
+ROOM = Request(vcpus=1, memory_mb=1, disk_gb=1)
+
+
+def host(name, **values):
+    return HostRow(**{"id": 1, "name": name, "node": f"node-{name}", "vcpus": 8, "memory_mb": 8192, "disk_gb": 100, **values})
+
+
+def table_of(*rows, aggregates=()):
+    table = HostTable()
+    table.set_aggregates(aggregates)
+    for row in rows:
+        table.put(row)
+    return table
+
+
+# ---- rules against their plain reading
+@FEW
+@given(plain.host_lists, plain.requests)
+def test_room_is_what_the_arithmetic_says(rows, request):
+    query = Query(plain.table_of(rows), request, Options(), NOW)
+    checks = [check for check in (rule.prepare(query) for rule in filters.capacity.FILTERS) if check]
+    mask = np.all([check(slice(0, len(rows))) for check in checks], axis=0)
+    assert mask.tolist() == [plain.has_room(row, request) for row in rows]
+
+
+@pytest.mark.parametrize("name", sorted(plain.FILTERS))
+@FEW
+@given(data=st.data())
+def test_each_filter_equals_its_plain_reading(name, data):
+    rows, request = data.draw(plain.host_lists), data.draw(plain.requests)
+    options = data.draw(plain.options)
+    table = plain.table_of(rows)
+    check = filters.FILTERS[name].prepare(Query(table, request, options, NOW))
+    expected = [plain.FILTERS[name](row, request, options) for row in rows]
+    verdict = check(slice(0, len(rows))) if check else np.ones(len(rows), bool)
+    assert verdict.tolist() == expected
+    if check:
+        # One row at a time, and picked rows, give the same.
+        assert [bool(check(slice(row, row + 1))[0]) for row in range(len(rows))] == expected
+        picked = np.arange(len(rows))[::2]
+        assert check(picked).tolist() == expected[::2]
+
+
+def grown(rows, name, request):
+    """The rows after one server of the request was placed on ``name``."""
+    group = request.group
+    if group is not None:
+        request = dataclasses.replace(request, group=dataclasses.replace(group, hosts={**group.hosts, name: group.hosts.get(name, 0) + 1}))
+    return [dataclasses.replace(
+        row, vcpus_used=row.vcpus_used + request.vcpus, memory_mb_used=row.memory_mb_used + request.memory_mb,
+        disk_gb_used=row.disk_gb_used + request.disk_gb, servers=row.servers + 1, io_ops=row.io_ops + 1) if row.name == name else row
+        for row in rows], request
+
+
+@settings(max_examples=200, deadline=None)
+@given(plain.host_lists, plain.requests, st.integers(1, 8))
+def test_select_places_each_server_on_a_heaviest_host_that_passes(rows, request, count):
+    options = Options(enabled_filters=("AvailabilityZoneFilter", "ComputeFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter"))
+    table = plain.table_of(rows)
+    selection = select(table, request, count, rules=Rules(options), now=NOW, alternates=3)
+    for name in selection.hosts:
+        passed = plain.passing(rows, request, options)
+        weights = dict(zip([row.name for row in passed], plain.weigh(passed, request, options), strict=True))
+        assert weights[name] == pytest.approx(max(weights.values()), abs=1e-6)
+        rows, request = grown(rows, name, request)
+    passed = plain.passing(rows, request, options)
+    if len(selection.hosts) < count:
+        assert passed == []
+        assert selection.why is not None
+    # What the table counts now is what the hosts would say.
+    fresh = plain.table_of(rows)
+    for column in COLUMNS:
+        assert np.allclose(getattr(table, column)[:len(rows)], getattr(fresh, column)[:len(rows)], equal_nan=True), column
+
+
+@FEW
+@given(plain.host_lists, st.lists(st.integers(0, 11), max_size=8))
+def test_rows_are_found_by_name_whatever_was_removed(rows, removed):
+    table = plain.table_of(rows)
+    kept = {row.name: row for row in rows}
+    for index in removed:
+        table.remove(f"h{index}")
+        kept.pop(f"h{index}", None)
+    assert len(table) == len(kept)
+    assert sorted(table.names) == sorted(kept)
+    for name, row in kept.items():
+        at = table.rows[name]
+        assert (table.names[at], table.nodes[at], table.addresses[at], table.ids[at]) == (name, row.node, row.host_ip, row.id)
+        assert (table.vcpus_total[at], table.memory_used[at], table.enabled[at]) == (row.vcpus, row.memory_mb_used, row.enabled)
+
+
+def test_each_filter_has_a_plain_reading():
+    assert set(plain.FILTERS) | {rule.name for rule in filters.capacity.FILTERS} == set(filters.FILTERS)
+
+
+# ---- choosing
+def test_the_emptiest_host_wins_and_the_next_are_alternates():
+    table = table_of(host("a", memory_mb=4096), host("b", memory_mb=8192), host("c", memory_mb=6144))
+    selection = select(table, ROOM, rules=Rules(), now=NOW, alternates=2)
+    assert (selection.hosts, selection.alternates_of("b", 2)) == (("b",), ["c", "a"])
+
+
+def test_negative_multipliers_stack():
+    table = table_of(host("a", memory_mb=4096), host("b", memory_mb=8192))
+    rules = Rules(Options(multipliers={"ram_weight_multiplier": -1.0, "cpu_weight_multiplier": 0.0, "io_ops_weight_multiplier": 0.0,
+                                       "disk_weight_multiplier": 0.0}))
+    assert select(table, ROOM, 3, rules=rules, now=NOW).hosts == ("a", "a", "a")
+
+
+def test_the_last_host_may_fill_up_where_multipliers_differ_by_aggregate():
+    aggregates = [Aggregate(1, "stack", None, {"ram_weight_multiplier": "-1.0"})]
+    table = table_of(host("a", aggregates=(1,)), host("b"), aggregates=aggregates)
+    selection = select(table, Request(1, 4096, 1), 5, rules=Rules(), now=NOW)
+    assert (sorted(selection.hosts), str(selection.why)) == (["a", "a", "b", "b"], "2 hosts considered: 2 lack 4096 MB of RAM")
+
+
+def test_failed_builds_outweigh_all_else():
+    table = table_of(host("a", build_failures=1, memory_mb=99999), host("b"))
+    assert select(table, ROOM, rules=Rules(), now=NOW).hosts == ("b",)
+
+
+def test_a_subset_is_chosen_from_at_random_among_the_best():
+    rows = [host(name, memory_mb=size) for name, size in (("a", 1000), ("b", 9000), ("c", 8000), ("d", 100))]
+    rules = Rules(Options(host_subset_size=2))
+    rng = random.Random(1)
+    chosen = {select(table_of(*rows), ROOM, rules=rules, now=NOW, rng=rng).hosts[0] for _ in range(30)}
+    assert chosen == {"b", "c"}
+
+
+def test_ties_are_taken_in_order_or_shuffled():
+    def best(**options):
+        rng = random.Random(1)
+        rules = Rules(Options(**options))
+        return {select(table_of(host("a"), host("b"), host("c")), ROOM, rules=rules, now=NOW, rng=rng).hosts for _ in range(30)}
+    assert best() == {("a",)}
+    assert best(shuffle_best_same_weighed_hosts=True) == {("a",), ("b",), ("c",)}
+
+
+def test_an_affinity_group_without_servers_goes_where_its_first_went():
+    table = table_of(host("a", memory_mb=4096), host("b", memory_mb=8192))
+    request = Request(1, 2048, 1, group=Group("g", "affinity"))
+    selection = select(table, request, 5, rules=Rules(), now=NOW)
+    assert selection.hosts == ("b",) * 4
+    assert str(selection.why) == "2 hosts considered: 1 lacks 2048 MB of RAM, 1 has no server of the group"
+
+
+def test_anti_affinity_holds_within_one_request():
+    table = table_of(*(host(name) for name in "abc"))
+    request = Request(1, 1, 1, group=Group("g", "anti-affinity", {"b": 1}))
+    selection = select(table, request, 4, rules=Rules(), now=NOW)
+    assert selection.hosts == ("a", "c")
+    assert str(selection.why) == "3 hosts considered: 3 already have servers of the group"
+
+
+def test_undo_takes_a_placement_back():
+    table, untouched = table_of(host("a"), host("b")), table_of(host("a"), host("b"))
+    for name in select(table, Request(2, 100, 3), 5, rules=Rules(), now=NOW).hosts:
+        undo(table, Request(2, 100, 3), name)
+    undo(table, ROOM, "gone")
+    for column in COLUMNS:
+        assert (getattr(table, column) == getattr(untouched, column)).all(), column
+
+
+def test_an_empty_table_and_hosts_that_are_all_excluded_say_so():
+    assert str(select(HostTable(), ROOM, rules=Rules(), now=NOW).why) == "There is no host to consider"
+    excluded = dataclasses.replace(ROOM, excluded=frozenset({"a", "b"}))
+    why = select(table_of(host("a"), host("b")), excluded, rules=Rules(), now=NOW).why
+    assert str(why) == "2 hosts considered: 2 failed to build it before"
+
+
+# ---- table and request
+def test_zones_follow_the_aggregates():
+    table = table_of(host("a", aggregates=(1,)), host("b"), aggregates=[Aggregate(1, "x", "east")])
+    assert (table.zone_of("a"), table.zone_of("b")) == ("east", "nova")
+    table.set_aggregates([Aggregate(1, "x", "west")])
+    assert table.zone_of("a") == "west"
+    table.set_aggregates([])
+    assert table.zone_of("a") == "nova"
+
+
+def test_heartbeats_and_disabling_reach_the_row():
+    table = table_of(host("a", up_until=NOW - 1))
+    assert not select(table, ROOM, rules=Rules(), now=NOW).hosts
+    table.set_alive("a", NOW + 60, True)
+    table.set_alive("gone", NOW, True)
+    assert select(table, ROOM, rules=Rules(), now=NOW).hosts == ("a",)
+    table.set_alive("a", NOW + 60, False)
+    assert not select(table, ROOM, rules=Rules(), now=NOW).hosts
+
+
+def test_a_request_reads_the_copies_of_a_server():
+    flavor = {"name": "m1", "vcpus": 2, "memory_mb": 512, "root_gb": 3, "ephemeral_gb": 4, "swap": 1025, "extra_specs": {"a": "b"}}
+    request = Request.of(flavor, {"properties": {"architecture": "amd64", "hw_vm_mode": "hvm"}},
+                         {"availability_zone": None, "excluded": ["x"], "destination": {"host": "d"}, "hints": {"query": "q"}}, default_zone="east")
+    assert request == Request(2, 512, 9, zone="east", host="d", excluded=frozenset({"x"}), flavor_name="m1", extra_specs={"a": "b"},
+                              image={"hw_architecture": "amd64", "hw_vm_mode": "hvm"}, hints={"query": "q"})
+    assert Request.of({"vcpus": 1, "memory_mb": 1}, None, None) == Request(1, 1, 0)
+    assert [disk_gb({"swap": size}) for size in (0, 1, 1024, 1025)] == [0, 1, 1, 2]

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Time the scheduler's core: single decisions, requests for many servers, anti-affinity, load and memory, at several numbers of hosts.
+
+    tools/with_venv.sh python tools/bench_scheduler.py --hosts 100,1000,10000,100000 --json result.json
+
+Hosts are heterogeneous: three zones, 200 aggregates, 2 % disabled, about 40 % full; all default filters and weighers are in force.
+"""
+import argparse
+import json
+import pathlib
+import random
+import sys
+import time
+import tracemalloc
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from nova_lite.scheduler.core.request import Group, Options, Request  # noqa: E402
+from nova_lite.scheduler.core.select import Rules, select, undo  # noqa: E402
+from nova_lite.scheduler.core.table import Aggregate, HostRow, HostTable  # noqa: E402
+
+ZONES, AGGREGATES = 3, 200
+NOW = 1000.0
+FLAVORS = ((1, 2048, 10), (2, 4096, 20), (4, 8192, 40), (8, 16384, 80))
+
+
+def make_hosts(count: int, rng: random.Random) -> list[HostRow]:
+    """Hosts of four sizes, about 40 % full."""
+    supported = (("x86_64", "kvm", "hvm"), ("i686", "kvm", "hvm"))
+    found = []
+    for index in range(count):
+        cores = rng.choice((16, 32, 64, 96))
+        memory, disk, full = cores * rng.choice((2048, 4096, 8192)), rng.choice((1000, 2000, 4000)), rng.uniform(0.2, 0.6)
+        found.append(HostRow(
+            id=index, name=f"host-{index:06}", node=f"node-{index:06}", vcpus=cores, memory_mb=memory, disk_gb=disk,
+            vcpus_used=int(cores * 4 * full), memory_mb_used=int(memory * full), disk_gb_used=int(disk * full), memory_mb_reserved=512,
+            vcpu_ratio=4.0, servers=rng.randint(5, 30), io_ops=rng.randint(0, 3), build_failures=int(rng.random() < 0.01),
+            hypervisor_type="QEMU", hypervisor_version=rng.choice((7002000, 8000000)), enabled=rng.random() > 0.02, up_until=NOW + 60,
+            supported=supported, aggregates=(index % ZONES, rng.randrange(ZONES, AGGREGATES))))
+    return found
+
+
+def make_table(rows: list[HostRow]) -> HostTable:
+    """A table of the rows, a third of them in each zone."""
+    table = HostTable()
+    table.set_aggregates(Aggregate(index, f"aggregate-{index}", f"zone-{index}" if index < ZONES else None, {"rack": str(index)})
+                         for index in range(AGGREGATES))
+    for row in rows:
+        table.put(row)
+    return table
+
+
+def make_request(rng: random.Random, **more) -> Request:
+    """One of four flavors, in one of the zones or any, for an x86_64 image."""
+    vcpus, memory, disk = rng.choice(FLAVORS)
+    zone = rng.choice((None, "zone-0", "zone-1", "zone-2"))
+    return Request(vcpus, memory, disk, zone=zone, project_id="p", image={"hw_architecture": "x86_64"}, **more)
+
+
+def singles(table, rules, rng, count: int) -> dict:
+    """Seconds of single decisions, each with two alternates; what they place is taken back."""
+    requests = [make_request(rng) for _ in range(count)]
+    durations = []
+    for request in requests:
+        begun = time.perf_counter()
+        selection = select(table, request, rules=rules, now=NOW, alternates=2)
+        durations.append(time.perf_counter() - begun)
+        for name in selection.hosts:
+            undo(table, request, name)
+    durations.sort()
+    return {"p50_ms": 1e3 * durations[count // 2], "p99_ms": 1e3 * durations[int(count * 0.99)], "per_second": count / sum(durations)}
+
+
+def batch(table, rules, count: int) -> dict:
+    """Milliseconds for one request for ``count`` servers; the best of three."""
+    request = Request(1, 2048, 10, project_id="p", image={"hw_architecture": "x86_64"})
+    best, placed = float("inf"), 0
+    for _turn in range(3):
+        begun = time.perf_counter()
+        selection = select(table, request, count, rules=rules, now=NOW, alternates=2)
+        best, placed = min(best, time.perf_counter() - begun), len(selection.hosts)
+        for name in selection.hosts:
+            undo(table, request, name)
+    return {"ms": 1e3 * best, "placed": placed}
+
+
+def anti_affinity(table, rules, groups: int = 20, size: int = 50) -> float:
+    """Decisions a second for groups whose servers must be apart, each group placed as one request."""
+    count, spent = 0, 0.0
+    for number in range(groups):
+        request = Request(1, 2048, 10, group=Group(str(number), "anti-affinity"))
+        begun = time.perf_counter()
+        selection = select(table, request, min(size, len(table) // 2), rules=rules, now=NOW)
+        spent += time.perf_counter() - begun
+        count += len(selection.hosts)
+        for name in selection.hosts:
+            undo(table, request, name)
+    return count / spent
+
+
+def measure(count: int, decisions: int) -> dict:
+    """All numbers for one size."""
+    rng = random.Random(count)
+    rules = Rules(Options())
+    rows = make_hosts(count, rng)
+    begun = time.perf_counter()
+    table = make_table(rows)
+    load = time.perf_counter() - begun
+    tracemalloc.start()
+    second = make_table(rows)
+    memory = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    del second
+    singles(table, rules, rng, 20)
+    return {"hosts": count, "load_s": load, "table_mb": memory / 1e6, "single": singles(table, rules, rng, decisions),
+            "batch_100": batch(table, rules, 100), "batch_1000": batch(table, rules, 1000), "anti_affinity_per_second": anti_affinity(table, rules)}
+
+
+def show(result: dict) -> None:
+    """One line of the table."""
+    single = result["single"]
+    print(f"{result['hosts']:>8} {single['p50_ms']:>9.3f} {single['p99_ms']:>9.3f} {single['per_second']:>9.0f} {result['batch_100']['ms']:>9.1f} "
+          f"{result['batch_1000']['ms']:>9.1f} {result['anti_affinity_per_second']:>10.0f} {result['load_s']:>8.2f} {result['table_mb']:>9.1f}",
+          flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--hosts", default="100,1000,10000,100000", help="numbers of hosts, separated by commas")
+    parser.add_argument("--decisions", type=int, default=1000, help="single decisions for each number of hosts")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
+    args = parser.parse_args()
+    print("   hosts    p50 ms    p99 ms     per s    100 ms   1000 ms  anti-a. /s   load s  table MB")
+    results = []
+    for count in args.hosts.split(","):
+        results.append(measure(int(count), args.decisions))
+        show(results[-1])
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
