@@ -86,12 +86,22 @@ def lock_network(tx: orm.Session, network_id: str) -> bool:
     return tx.execute(changed.execution_options(synchronize_session=False)).rowcount == 1
 
 
-def delete_network(tx: orm.Session, network_id: str) -> None:
-    """Remove the network with its subnets, and ports that are the network room's own (``network:...``)."""
+def delete_network(tx: orm.Session, network_id: str) -> bool:
+    """Remove the network with its subnets, and ports that are the network room's own (``network:...``). False: a port came meanwhile."""
     own = sa.and_(models.Port.network_id == network_id, models.Port.device_owner.like("network:%"))
-    tx.execute(sa.delete(models.Port).where(own))
-    tx.execute(sa.delete(models.Subnet).where(models.Subnet.network_id == network_id))
-    tx.execute(sa.delete(models.Network).where(models.Network.id == network_id))
+    try:
+        tx.execute(sa.delete(models.Port).where(own))
+        tx.execute(sa.delete(models.Subnet).where(models.Subnet.network_id == network_id))
+        tx.execute(sa.delete(models.Network).where(models.Network.id == network_id))
+    except sa.exc.IntegrityError:
+        return False
+    return True
+
+
+def used_by_others(tx: orm.Session, network: models.Network) -> bool:
+    """Whether another project has a port on the network."""
+    others = sa.select(models.Port.id).where(models.Port.network_id == network.id, models.Port.project_id != network.project_id)
+    return tx.scalar(others.limit(1)) is not None
 
 
 def create_subnet(tx: orm.Session, values: dict) -> models.Subnet:
@@ -129,11 +139,15 @@ def update_subnet(tx: orm.Session, subnet: models.Subnet, values: dict) -> None:
     _update(tx, subnet, values)
 
 
-def delete_subnet(tx: orm.Session, subnet_id: str) -> None:
-    """Remove the subnet and the addresses that the network room itself holds on it."""
+def delete_subnet(tx: orm.Session, subnet_id: str) -> bool:
+    """Remove the subnet and the addresses that the network room itself holds on it. False: a port got an address meanwhile."""
     own = sa.select(models.Port.id).where(models.Port.device_owner.like("network:%"))
-    tx.execute(sa.delete(models.PortAddress).where(models.PortAddress.subnet_id == subnet_id, models.PortAddress.port_id.in_(own)))
-    tx.execute(sa.delete(models.Subnet).where(models.Subnet.id == subnet_id))
+    try:
+        tx.execute(sa.delete(models.PortAddress).where(models.PortAddress.subnet_id == subnet_id, models.PortAddress.port_id.in_(own)))
+        tx.execute(sa.delete(models.Subnet).where(models.Subnet.id == subnet_id))
+    except sa.exc.IntegrityError:
+        return False
+    return True
 
 
 def count(tx: orm.Session, model, project_id: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from nova_lite import exception
 from nova_lite.db.models.network import Network, Port, PortAddress, Subnet
 from nova_lite.db.unless_taken import insert_unless_taken
 
@@ -48,8 +49,11 @@ def take_port(tx: orm.Session, port_id: str, server_id: str, values: dict) -> bo
 
 
 def insert_ports(tx: orm.Session, rows: list[dict]) -> int:
-    """Write new ports; returns how many were free to make (MAC, server's NIC)."""
-    return insert_unless_taken(tx, Port, rows)
+    """Write new ports; returns how many were free to make (MAC, server's NIC). Raises DatabaseDeadlock when a network was just deleted."""
+    try:
+        return insert_unless_taken(tx, Port, rows)
+    except sa.exc.IntegrityError as error:
+        raise exception.DatabaseDeadlock() from error
 
 
 def insert_addresses(tx: orm.Session, rows: list[dict]) -> int:

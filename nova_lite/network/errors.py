@@ -22,16 +22,25 @@ class MacAddressInUse(exception.Conflict):
     message = "Unable to complete operation for network {network_id}. The mac address {mac} is in use."
 
 
-class IpAddressInUse(exception.Conflict):
-    message = "IP address {address} already allocated in subnet {subnet_id}"
+class IpAddressAlreadyAllocated(exception.Conflict):
+    message = "IP address {address} is already in use on network {network_id}."
 
 
-class IpAddressGenerationFailure(exception.Conflict):
-    message = "No more IP addresses available on network {network_id}."
+class InvalidIpForNetwork(exception.Invalid):
+    message = "IP address {address} is not a valid IP for any of the subnets on network {network_id}."
 
 
-class OverlappingSubnet(InvalidInput):
-    message = ("Invalid input for operation: Requested subnet with cidr: {cidr} for network: {network_id} overlaps with another subnet.")
+class InvalidIpForSubnet(exception.Invalid):
+    message = "IP address {address} is not a valid IP for the specified subnet {subnet_id}."
+
+
+class InvalidSharedSetting(exception.Conflict):
+    message = "Unable to reconfigure sharing settings for network {network_id}. Multiple projects are using it."
+
+
+class PortBound(exception.Conflict):
+    """The port is a server's, and the change asked for would pull it from under it."""
+    message = "Port {port_id} belongs to server {server_id}: {what} cannot be changed here."
 
 
 class SegmentInUse(exception.Conflict):

@@ -170,6 +170,7 @@ def serve(database_url: str, state_path: str, name: str, my_ip: str) -> None:
     from nova_lite import log
     from nova_lite.db.engine import Database
     from nova_lite.network.actions import server_ports
+    from nova_lite.network.worker import firewall
     from nova_lite.network.worker.manager import NetworkWorker
     from nova_lite.network.worker.settings import NetworkSettings
     log.setup(debug=True, path=f"{state_path}/worker.log")
@@ -188,6 +189,8 @@ def serve(database_url: str, state_path: str, name: str, my_ip: str) -> None:
     def answer(method: str, arguments: dict):
         if method == "rung":
             return rung
+        if method == "obstacle":
+            return firewall.obstacle()
         if method == "prepare_at_once":
             each = [[network_id] for network_id in arguments["network_ids"]] * arguments["times"]
             return concurrency.map_parallel(lambda ids: worker.prepare(None, network_ids=ids), each, limit=len(each))

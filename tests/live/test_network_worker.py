@@ -262,6 +262,16 @@ def test_unknown_network_and_a_program_that_fails(cloud, host):
     assert host.left() == before
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/sys/net/bridge"), reason="the kernel has not loaded br_netfilter: nothing filters bridges")
+def test_a_firewall_in_the_way_is_told_of(host):
+    host.run("sh", "-c", "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables")
+    assert host.call("obstacle") is None
+    host.run("nft", "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }")
+    assert "iptables -I FORWARD" in host.call("obstacle")
+    host.run("sh", "-c", "echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables")
+    assert host.call("obstacle") is None
+
+
 def test_guests_on_two_hosts(cloud, two_hosts):
     one, two = two_hosts
     clean, machines = [each.left() for each in two_hosts], [each.machine() for each in two_hosts]

@@ -99,7 +99,7 @@ def _draw(network_id: str, choice, taken: set[str]):
     if isinstance(choice, tuple):
         address, subnet = choice
         if address in taken:
-            raise exception.Conflict(f"Fixed IP address {address} is already in use on network {network_id}.")
+            raise errors.IpAddressAlreadyAllocated(address=address, network_id=network_id)
         return address, subnet
     for subnet in choice:
         address = ipam.choose(subnet.allocation_pools, taken)

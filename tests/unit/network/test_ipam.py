@@ -3,7 +3,7 @@ import ipaddress
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_lite import exception
@@ -53,6 +53,7 @@ def test_bad_gateway(gateway):
         ipam.check_gateway(ipam.network_of("10.0.0.0/24"), gateway)
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(st.integers(0, 2**31), st.integers(20, 30), st.data())
 def test_choice_is_free_and_in_the_pool_until_none_is_left(seed, prefix, data):
     network = ipaddress.ip_network(f"10.9.0.0/{prefix}")

@@ -7,6 +7,7 @@ from nova_lite import exception
 from nova_lite.context import RequestContext
 from nova_lite.db import ports as db_ports
 from nova_lite.db.models.network import Port
+from nova_lite.network import errors
 from nova_lite.network.actions import server_ports
 
 SERVER = "5c1e2f6e-0000-4000-8000-000000000001"
@@ -112,7 +113,7 @@ def test_fixed_ip_in_use(check, allocate, make_network):
         check([nic(network_id, fixed_ip="10.0.0.77")])
     with pytest.raises(exception.Invalid, match="already in use"):
         check([nic(network_id, fixed_ip="10.0.0.78"), nic(network_id, fixed_ip="10.0.0.78")])
-    with pytest.raises(exception.Conflict, match="already in use"):
+    with pytest.raises(errors.IpAddressAlreadyAllocated, match="10.0.0.77 is already in use"):
         allocate(wanted, server_id=OTHER)
 
 
