@@ -1,7 +1,10 @@
-"""libvirtd for tests and tools: the one that runs on this machine, or where none does, one that is started and stopped here.
+"""libvirtd for tests and tools.
+
+``Libvirtd`` is the one that runs on this machine, or where none does, one that is started here and stopped again.
+``PrivateLibvirtd`` is one of its own beside it, which a test may stop and kill: sockets, definitions and logs in a folder of its own.
 
 Where there is a /dev/kvm that the CPU cannot back, libvirtd probes QEMU anew before every call (a guest's start took 80 s instead of
-1 s): its probe, run as root, finds KVM; its check, as QEMU's account, does not. The libvirtd that is started here therefore has a mount
+1 s): its probe, run as root, finds KVM; its check, as QEMU's account, does not. A libvirtd that is started here therefore has a mount
 namespace of its own in which /dev/kvm is an empty file; the machine's device stays as it is.
 """
 import os
@@ -9,67 +12,76 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
-URI = "qemu:///system"
-SOCKET = "/run/libvirt/libvirt-sock"
-_WITHOUT_KVM = """
-set -e
-mkdir -p /run/libvirt
-cd /run/libvirt
-: >no-kvm
-chmod 600 no-kvm
-# libvirt would give each guest a /dev of its own, and fails to where a single file of /dev is a mount.
-{ cat /etc/libvirt/qemu.conf; echo 'namespaces = []'; } >no-kvm.conf
-mount --bind no-kvm /dev/kvm
-mount --bind no-kvm.conf /etc/libvirt/qemu.conf
-exec libvirtd -d
-"""
+SYSTEM_URI = "qemu:///system"
 DAEMONS = ("virtlogd", "libvirtd")
 START_SECONDS = 30
 
+_START = """
+set -e
+mkdir -p /run/libvirt
+if [ -n "$PRIVATE" ]; then
+    for folder in /run/libvirt /var/lib/libvirt /var/log/libvirt /etc/libvirt/qemu; do
+        mkdir -p "$folder" "$PRIVATE$folder"
+        chmod 755 "$PRIVATE$folder"
+        mount --bind "$PRIVATE$folder" "$folder"
+    done
+fi
+if [ -n "$HIDE_KVM" ] && [ "$DAEMON" = libvirtd ]; then
+    : >/run/libvirt/no-kvm
+    chmod 600 /run/libvirt/no-kvm
+    # libvirt would give each guest a /dev of its own, and fails to where a single file of /dev is a mount.
+    { cat /etc/libvirt/qemu.conf; echo 'namespaces = []'; } >/run/libvirt/no-kvm.conf
+    mount --bind /run/libvirt/no-kvm /dev/kvm
+    mount --bind /run/libvirt/no-kvm.conf /etc/libvirt/qemu.conf
+fi
+exec "$DAEMON" -d -p "$PID_FILE"
+"""
+
 
 class Libvirtd:
-    """``with Libvirtd() as libvirtd: libvirtd.uri``. Only what it started is ever stopped."""
+    """``with Libvirtd() as libvirtd: libvirtd.uri``. Only what it started is ever stopped; guests go on without it."""
 
     def __init__(self):
-        self.uri = URI
+        self.uri = SYSTEM_URI
+        self._run = Path("/run")
+        self._socket = Path("/run/libvirt/libvirt-sock")
+        self._private = ""
         self._started: dict[str, int] = {}
         self.start()
 
     @classmethod
     def missing(cls) -> str | None:
         """Why libvirtd cannot be used on this machine; None when it can."""
-        if answers():
-            return None
         if os.geteuid() != 0:
-            return "no libvirtd answers and only root can start it"
-        absent = [name for name in (*DAEMONS, "qemu-img") if shutil.which(name, path=_path()) is None]
+            return "libvirt's guests need root"
+        absent = [name for name in (*DAEMONS, "qemu-img", "unshare") if shutil.which(name, path=_PATH) is None]
         return f"not installed: {', '.join(absent)}" if absent else None
-
-    @property
-    def owns_daemon(self) -> bool:
-        """Whether the libvirtd that answers was started here, so that a test may restart it."""
-        return "libvirtd" in self._started
 
     def start(self) -> None:
         """Start what does not run; wait until it answers. Raises TimeoutError."""
-        if answers():
+        if self._answers():
             return
         for name in DAEMONS:
-            if _running(name) is None:
-                subprocess.run(_command(name), check=True, env={"PATH": _path()}, stdin=subprocess.DEVNULL,
-                               start_new_session=True)
-                self._started[name] = _wait(lambda name=name: _running(name), f"{name} did not start")
-        _wait(answers, "libvirtd does not answer")
+            pid_file = self._run / f"{name}.pid"
+            if _running(name, pid_file) is None:
+                environment = {"PATH": _PATH, "DAEMON": name, "PID_FILE": str(pid_file), "PRIVATE": self._private,
+                               "HIDE_KVM": "1" if _kvm_is_hollow() else ""}
+                # "slave": network namespaces that are mounted later are still seen.
+                subprocess.run(["unshare", "--mount", "--propagation", "slave", "sh", "-c", _START], check=True, env=environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                self._started[name] = _wait(lambda name=name, file=pid_file: _running(name, file), f"{name} did not start")
+        _wait(self._answers, "libvirtd does not answer")
 
     def stop(self, name: str = "libvirtd", number: int = signal.SIGTERM) -> None:
-        """End a daemon that was started here; guests go on without it."""
+        """End a daemon that was started here."""
         pid = self._started.pop(name, None)
         if pid is not None:
             os.kill(pid, number)
-            _wait(lambda: not Path("/proc", str(pid)).exists(), f"{name} does not end")
+            _wait(lambda: not _is(pid, name), f"{name} does not end")
 
     def close(self) -> None:
         """End all that was started here."""
@@ -82,31 +94,52 @@ class Libvirtd:
     def __exit__(self, *exc_info) -> None:
         self.close()
 
-
-def _command(name: str) -> list[str]:
-    if name != "libvirtd" or not Path("/dev/kvm").exists() or {"vmx", "svm"} & set(Path("/proc/cpuinfo").read_text().split()):
-        return [name, "-d"]
-    # "slave": network namespaces that are mounted later are still seen.
-    return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", _WITHOUT_KVM]
-
-
-def answers() -> bool:
-    """Whether some libvirtd accepts connections on the system socket."""
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(SOCKET)
-            return True
-        except OSError:
-            return False
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(str(self._socket))
+                return True
+            except OSError:
+                return False
 
 
-def _running(name: str) -> int | None:
+class PrivateLibvirtd(Libvirtd):
+    """A libvirtd and virtlogd of their own, gone with all their state after ``close``; end its guests before."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="nl-libvirtd-"))
+        # QEMU's account must reach its monitor sockets.
+        self.folder.chmod(0o711)
+        self._private = str(self.folder)
+        self._run = self.folder
+        self._socket = self.folder / "run/libvirt/libvirt-sock"
+        self.uri = f"qemu+unix:///system?socket={self._socket}"
+        self._started: dict[str, int] = {}
+        self.start()
+
+    def close(self) -> None:
+        super().close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _kvm_is_hollow() -> bool:
+    return Path("/dev/kvm").exists() and not {"vmx", "svm"} & set(Path("/proc/cpuinfo").read_text().split())
+
+
+def _is(pid: int, name: str) -> bool:
+    try:
+        return Path("/proc", str(pid), "comm").read_text().strip() == name and "\nState:\tZ" not in Path("/proc", str(pid), "status").read_text()
+    except OSError:
+        return False
+
+
+def _running(name: str, pid_file: Path) -> int | None:
     """The pid in the daemon's pid file, if that process is the daemon."""
     try:
-        pid = int(Path("/run", f"{name}.pid").read_text())
-        return pid if Path("/proc", str(pid), "comm").read_text().strip() == name else None
+        pid = int(pid_file.read_text())
     except (OSError, ValueError):
         return None
+    return pid if _is(pid, name) else None
 
 
 def _wait(condition, complaint: str):
@@ -118,5 +151,4 @@ def _wait(condition, complaint: str):
     return result
 
 
-def _path() -> str:
-    return "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"

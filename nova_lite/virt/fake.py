@@ -1,0 +1,235 @@
+"""A hypervisor that exists only in memory: for tests, benches, and clouds of thousands of hosts on one machine.
+
+It keeps the driver contract to the letter, images included (they are fetched once, checked and thrown away). A guest costs some
+hundred bytes: its console is written when somebody reads it. ``FakeHypervisor`` is the machine, which outlives a driver as real
+guests outlive a worker; what a guest does by itself (switching off, hanging) is done to it there.
+"""
+from collections.abc import Callable, Iterable
+
+from nova_lite import clock, concurrency, exception
+from nova_lite.virt import driver, image_format, types
+from nova_lite.virt.image_digest import Digest
+from nova_lite.virt.types import PowerState
+
+BOOTED, POWERED_DOWN, POWER_CUT, RESTARTED = range(4)
+_CONSOLE = {
+    BOOTED: "[    0.000000] Linux version 6.1.0-fake (nova_lite)\r\n"
+            "[    0.000000] Command line: root=/dev/vda console=tty0 console=ttyS0\r\n"
+            "[    0.412000] Memory: {memory_mb} MB, {vcpus} CPUs\r\n"
+            "cloud-init: instance-id {server_id}\r\n"
+            "{hostname} login: \r\n",
+    POWERED_DOWN: "[   60.000000] reboot: Power down\r\n",
+    POWER_CUT: "",
+    RESTARTED: "[   60.000000] reboot: Restarting system\r\n",
+}
+_REMEMBERED = 64
+"""How many power changes of a guest its console still tells of."""
+
+
+class FakeGuest:
+    """One guest: its state, what it does when asked to shut down, and its power changes for the console."""
+
+    __slots__ = ("deaf", "facts", "history", "state")
+
+    def __init__(self, guest: types.Guest):
+        self.facts = (guest.server_id, guest.name, guest.vcpus, guest.memory_mb)
+        self.state = PowerState.SHUTDOWN
+        self.history = b""
+        self.deaf = False
+
+    def happened(self, what: int) -> None:
+        """Add a power change to the console."""
+        self.history = (self.history + bytes((what,)))[-_REMEMBERED:]
+
+    def console(self) -> bytes:
+        """All that the console still has."""
+        server_id, name, vcpus, memory_mb = self.facts
+        return "".join(_CONSOLE[what].format(server_id=server_id, hostname=name, vcpus=vcpus, memory_mb=memory_mb)
+                       for what in self.history).encode()
+
+
+class FakeHypervisor:
+    """The machine: its guests, the servers with files, the cached images. ``on_change(LifecycleEvent)`` is set by the driver."""
+
+    def __init__(self):
+        self.guests: dict[str, FakeGuest] = {}
+        self.bases_by_server: dict[str, frozenset[str]] = {}
+        self.images: dict[str, tuple[int, float]] = {}
+        self.on_change: Callable[[types.LifecycleEvent], None] | None = None
+
+    def find(self, server_id: str) -> FakeGuest:
+        """Raises GuestNotFound."""
+        if server_id not in self.guests:
+            raise exception.GuestNotFound(server_id=server_id)
+        return self.guests[server_id]
+
+    def power_on(self, server_id: str) -> None:
+        """Start a guest that is off."""
+        guest = self.find(server_id)
+        guest.happened(BOOTED)
+        self._change(server_id, guest, PowerState.RUNNING, "started")
+
+    def power_off(self, server_id: str, what: int = POWERED_DOWN, by_itself: bool = True) -> None:
+        """The guest goes off: from inside, as it stands here; by us with ``by_itself`` False."""
+        guest = self.find(server_id)
+        guest.happened(what)
+        self._change(server_id, guest, PowerState.SHUTDOWN, "stopped", by_itself)
+
+    def hang(self, server_id: str) -> None:
+        """From now on the guest does not react to shutdown or reboot requests, until its power is cut."""
+        self.find(server_id).deaf = True
+
+    def _change(self, server_id, guest, state, detail, by_itself=False) -> None:
+        guest.state = state
+        if self.on_change is not None:
+            self.on_change(types.LifecycleEvent(server_id, state, detail, by_itself))
+
+
+class FakeDriver(driver.Driver):
+    """``delay``: seconds that making disks and starting a guest take. ``hypervisor``: a machine that another driver had before."""
+
+    def __init__(self, host: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096, delay: float = 0.0,
+                 hypervisor: FakeHypervisor | None = None):
+        self._inventory = types.Inventory(
+            hypervisor_type="fake", hypervisor_version=1000, hypervisor_hostname=host, vcpus=vcpus, memory_mb=memory_mb,
+            disk_gb=disk_gb, disk_available_gb=disk_gb,
+            cpu_info={"arch": "x86_64", "model": "Nehalem", "vendor": "Intel", "features": ["pge", "clflush"],
+                      "topology": {"cells": 1, "sockets": 4, "cores": max(1, vcpus // 4), "threads": 1}},
+            supported=(("x86_64", "fake", "hvm"), ("x86_64", "qemu", "hvm"), ("x86_64", "kvm", "hvm")))
+        self._delay = delay
+        self._locks: dict[str, concurrency.Lock] = {}
+        self._events = concurrency.Queue()
+        self._task = None
+        self.hypervisor = hypervisor or FakeHypervisor()
+
+    # ---- host ----------------------------------------------------------------------------------------------------
+    def start_host(self, on_event: Callable[[types.LifecycleEvent], None]) -> None:
+        self.hypervisor.on_change = self._events.put
+        self._task = concurrency.spawn_logged(self._report, on_event)
+
+    def _report(self, on_event) -> None:
+        while True:
+            on_event(self._events.get())
+
+    def stop_host(self) -> None:
+        self.hypervisor.on_change = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def inventory(self) -> types.Inventory:
+        return self._inventory
+
+    def guests(self) -> dict[str, PowerState]:
+        return {server_id: guest.state for server_id, guest in self.hypervisor.guests.items()}
+
+    def guest_files(self) -> set[str]:
+        return set(self.hypervisor.bases_by_server)
+
+    def power_state(self, server_id: str) -> PowerState:
+        return self.hypervisor.find(server_id).state
+
+    # ---- disks ---------------------------------------------------------------------------------------------------
+    def create_disks(self, guest: types.Guest, fetch: driver.Fetch) -> None:
+        if guest.server_id in self.hypervisor.bases_by_server:
+            return
+        concurrency.sleep(self._delay)
+        bases = set()
+        for image in (guest.kernel, guest.ramdisk):
+            if image is not None:
+                self._hold(image, fetch)
+                bases.add(image.id)
+        for disk in guest.disks:
+            if disk.kind == "root" and disk.image is not None:
+                image_format.check_fits(disk.image, self._hold(disk.image, fetch), disk.size_mb)
+                bases.add(disk.image.id)
+        self.hypervisor.bases_by_server[guest.server_id] = frozenset(bases)
+
+    def _hold(self, image: types.ImageSource, fetch: driver.Fetch) -> int:
+        """The image's virtual size in bytes; fetched and checked if it is not cached."""
+        lock = self._locks.setdefault(image.id, concurrency.Lock(1))
+        try:
+            with lock:
+                known = self.hypervisor.images.get(image.id)
+                size = known[0] if known else _fetch(image, fetch)
+                self.hypervisor.images[image.id] = (size, clock.monotonic())
+                return size
+        finally:
+            if not lock.locked():
+                self._locks.pop(image.id, None)
+
+    def delete_disks(self, server_id: str) -> None:
+        self.hypervisor.bases_by_server.pop(server_id, None)
+
+    def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
+        used = set(keep).union(*self.hypervisor.bases_by_server.values())
+        idle = [image_id for image_id, (_, last_use) in self.hypervisor.images.items()
+                if image_id not in used and clock.monotonic() - last_use >= older_than]
+        for image_id in idle:
+            del self.hypervisor.images[image_id]
+        return sorted(idle)
+
+    # ---- power ---------------------------------------------------------------------------------------------------
+    def start_guest(self, guest: types.Guest) -> None:
+        concurrency.sleep(self._delay)
+        if guest.server_id not in self.hypervisor.bases_by_server:
+            raise exception.HypervisorError(reason=f"guest {guest.server_id} has no disks")
+        present = self.hypervisor.guests.setdefault(guest.server_id, FakeGuest(guest))
+        if present.state != PowerState.RUNNING:
+            self.hypervisor.power_on(guest.server_id)
+
+    def destroy_guest(self, server_id: str) -> None:
+        if server_id in self.hypervisor.guests:
+            self._cut_power(server_id)
+            del self.hypervisor.guests[server_id]
+
+    def _cut_power(self, server_id: str) -> None:
+        guest = self.hypervisor.find(server_id)
+        guest.deaf = False
+        if guest.state != PowerState.SHUTDOWN:
+            self.hypervisor.power_off(server_id, POWER_CUT, by_itself=False)
+
+    def stop_guest(self, server_id: str, timeout: int) -> bool:
+        guest = self.hypervisor.find(server_id)
+        if guest.state == PowerState.SHUTDOWN:
+            return True
+        if timeout <= 0 or guest.deaf:
+            concurrency.sleep(timeout)
+            self._cut_power(server_id)
+            return False
+        self.hypervisor.power_off(server_id, by_itself=False)
+        return True
+
+    def reboot_soft(self, server_id: str, timeout: int) -> bool:
+        guest = self.hypervisor.find(server_id)
+        if guest.state != PowerState.RUNNING:
+            return False
+        if guest.deaf:
+            concurrency.sleep(timeout)
+            return False
+        guest.happened(RESTARTED)
+        guest.happened(BOOTED)
+        return True
+
+    def reboot_hard(self, guest: types.Guest) -> None:
+        if guest.server_id in self.hypervisor.guests:
+            self._cut_power(guest.server_id)
+        self.start_guest(guest)
+
+    def console_output(self, server_id: str, max_bytes: int) -> bytes:
+        guest = self.hypervisor.guests.get(server_id)
+        if guest is None and server_id not in self.hypervisor.bases_by_server:
+            raise exception.GuestNotFound(server_id=server_id)
+        return guest.console()[-max_bytes:] if guest and max_bytes > 0 else b""
+
+
+def _fetch(image: types.ImageSource, fetch: driver.Fetch) -> int:
+    """Take the image's bytes as a real driver would, keep none; its virtual size."""
+    digest, header = Digest(image), b""
+    for chunk in fetch(image.id):
+        if len(header) < image_format.HEADER_BYTES:
+            header += chunk[:image_format.HEADER_BYTES]
+        digest.update(chunk)
+    digest.verify()
+    found = image_format.inspect(image, header[:image_format.HEADER_BYTES])
+    return digest.size if found.virtual_size is None else found.virtual_size

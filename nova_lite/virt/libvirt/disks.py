@@ -1,0 +1,127 @@
+"""A server's disks: made from base images and from nothing, each either complete or not there."""
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from nova_lite import concurrency, exception, log
+from nova_lite.virt import image_format, types
+from nova_lite.virt.driver import Fetch
+from nova_lite.virt.libvirt import config_drive, layout, qemu_img
+from nova_lite.virt.libvirt.images import ImageCache
+
+LOG = log.get(__name__)
+
+DEFAULT_FILE_SYSTEM = "ext4"
+
+
+def prepare_folders(state_path: str) -> None:
+    """Make the folders below the state path; QEMU's account may pass through them, not list them."""
+    for folder in (Path(state_path), layout.images_folder(state_path), layout.servers_folder(state_path)):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (layout.images_folder(state_path), layout.servers_folder(state_path)):
+        folder.chmod(0o711)
+
+
+class DiskStore:
+    """Makes, removes and lists the files of servers below one state path."""
+
+    def __init__(self, state_path: str, host: str):
+        self._state_path = state_path
+        self._host = host
+        self.images = ImageCache(state_path, host)
+
+    def create(self, guest: types.Guest, fetch: Fetch) -> None:
+        """Make what is missing of the guest's disks; what is there stays. After an error nothing is left that this call made.
+
+        Raises ImageUnusable, DiskFull, HypervisorError, and what ``fetch`` raises.
+        """
+        files = layout.ServerFiles(self._state_path, guest.server_id)
+        made: list[str] = []
+        try:
+            files.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            for image in (guest.kernel, guest.ramdisk):
+                if image is not None:
+                    with self.images.hold(image, fetch):
+                        _record_base(files, image.id)
+            for disk, path in files.disks(guest.disks):
+                if not os.path.exists(path):
+                    self._create_disk(disk, path, files, fetch)
+                    made.append(path)
+            if guest.config_drive is not None and not os.path.exists(files.config_drive):
+                with _in_place(files.config_drive) as path:
+                    config_drive.write(path, guest.config_drive)
+                made.append(files.config_drive)
+        except OSError as error:
+            _undo(files, made)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise exception.DiskFull(host=self._host, reason=error.strerror)
+            raise
+        except exception.DiskFull as error:
+            _undo(files, made)
+            raise exception.DiskFull(host=self._host, reason=error.details.get("reason"))
+        except BaseException:
+            _undo(files, made)
+            raise
+
+    def delete(self, server_id: str) -> None:
+        """Remove all files of the server."""
+        folder = layout.ServerFiles(self._state_path, server_id).folder
+        with contextlib.suppress(FileNotFoundError):
+            concurrency.run_native(shutil.rmtree, folder)
+
+    def server_ids(self) -> set[str]:
+        """Servers that have files here."""
+        return set(os.listdir(layout.servers_folder(self._state_path)))
+
+    def _create_disk(self, disk: types.Disk, path: str, files: layout.ServerFiles, fetch: Fetch) -> None:
+        if disk.kind == "root" and disk.image is not None:
+            with self.images.hold(disk.image, fetch) as base:
+                image_format.check_fits(disk.image, base.virtual_size, disk.size_mb)
+                _record_base(files, disk.image.id)
+            with _in_place(path) as fresh:
+                qemu_img.create_overlay(fresh, base.path, base.format, disk.size_mb << 20 or base.virtual_size)
+        elif disk.kind == "root":
+            with _in_place(path) as fresh:
+                qemu_img.create_blank(fresh, disk.size_mb << 20)
+        else:
+            with _in_place(path) as fresh:
+                Path(fresh).touch()
+                os.truncate(fresh, disk.size_mb << 20)
+                if disk.kind == "swap":
+                    qemu_img.make_file_system(fresh, "swap", "swap")
+                else:
+                    label = Path(path).name.removeprefix("disk.").replace("eph", "ephemeral")
+                    qemu_img.make_file_system(fresh, disk.fs or DEFAULT_FILE_SYSTEM, label)
+
+
+def _record_base(files: layout.ServerFiles, image_id: str) -> None:
+    known = files.bases.read_text().split() if files.bases.exists() else []
+    if image_id not in known:
+        with _in_place(str(files.bases)) as path:
+            Path(path).write_text("\n".join([*known, image_id]) + "\n")
+
+
+@contextlib.contextmanager
+def _in_place(path: str):
+    """A path to write to; it becomes ``path`` when the block succeeds and vanishes when it does not."""
+    fresh = path + ".new"
+    try:
+        yield fresh
+        # libvirt hands the file to QEMU's account when the guest starts; it is nobody else's business.
+        os.chmod(fresh, 0o600)
+        os.rename(fresh, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        raise
+
+
+def _undo(files: layout.ServerFiles, made: list[str]) -> None:
+    for path in made:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    # With a disk of an earlier call the folder stays, and so does the record of what that disk is made from.
+    if not any(files.folder.glob("disk*")):
+        shutil.rmtree(files.folder, ignore_errors=True)

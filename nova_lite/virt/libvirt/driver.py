@@ -1,0 +1,137 @@
+"""The libvirt driver: the contract's face. Each method is a line or two over the modules beside it."""
+import os
+from collections.abc import Callable, Iterable
+
+import libvirt
+
+from nova_lite import concurrency, exception, log
+from nova_lite.virt import driver, types
+from nova_lite.virt.libvirt import console, disks, domain, host, layout, lifecycle, power
+from nova_lite.virt.libvirt.events import Watcher
+from nova_lite.virt.libvirt.settings import LibvirtSettings
+
+LOG = log.get(__name__)
+
+
+class LibvirtDriver(driver.Driver):
+    """QEMU/KVM guests through libvirt. Domains that do not bear our mark are never listed nor touched."""
+
+    def __init__(self, settings: LibvirtSettings):
+        self._settings = settings
+        self._store = disks.DiskStore(settings.state_path, settings.host)
+        self._watcher = Watcher(settings.uri, settings.call_timeout)
+        self._host: host.HostCapabilities | None = None
+
+    # ---- host ----------------------------------------------------------------------------------------------------
+    def start_host(self, on_event: Callable[[types.LifecycleEvent], None]) -> None:
+        virt_type, why = host.choose_virt_type(self._settings.virt_type)
+        LOG.warning("guests run with %s: %s", virt_type, why)
+        disks.prepare_folders(self._settings.state_path)
+        try:
+            self._watcher.start(on_event)
+        except exception.HypervisorError as error:
+            raise exception.ConfigurationError(reason=f"{error}; is libvirtd running?")
+        self._host = self._probe(virt_type)
+
+    def _probe(self, virt_type: str) -> host.HostCapabilities:
+        call = self._watcher.connection.call
+        found = host.read_capabilities(call(_capabilities), virt_type)
+        machine = self._settings.machine or None
+        found = host.with_domain_capabilities(found, call(_domain_capabilities, found.arch, machine, virt_type))
+        found, blocked = host.with_state_path(found, self._settings.state_path)
+        if blocked:
+            LOG.warning("QEMU's account cannot pass %s, so guests run as root; chmod o+x %s lets them run as that account",
+                        blocked, blocked)
+        return found
+
+    def stop_host(self) -> None:
+        self._watcher.stop()
+
+    def inventory(self) -> types.Inventory:
+        found, own = self._capabilities(), self._settings
+        memory_mb, vcpus, version = self._watcher.connection.call(_sizes)
+        system = os.statvfs(own.state_path)
+        return types.Inventory(
+            hypervisor_type="QEMU", hypervisor_version=version, hypervisor_hostname=own.host, host_ip=own.host_ip,
+            vcpus=max(0, vcpus - own.reserved_vcpus), memory_mb=max(0, memory_mb - own.reserved_memory_mb),
+            disk_gb=max(0, (system.f_blocks * system.f_frsize >> 30) - own.reserved_disk_gb),
+            disk_available_gb=max(0, (system.f_bavail * system.f_frsize >> 30) - own.reserved_disk_gb),
+            cpu_info=found.cpu, supported=tuple((found.arch, kind, "hvm") for kind in _runnable(found)))
+
+    def _capabilities(self) -> host.HostCapabilities:
+        if self._host is None:
+            raise exception.HypervisorError(reason="the driver has not been started")
+        return self._host
+
+    def guests(self) -> dict[str, types.PowerState]:
+        return self._watcher.guests()
+
+    def guest_files(self) -> set[str]:
+        return self._store.server_ids()
+
+    def power_state(self, server_id: str) -> types.PowerState:
+        return self._watcher.connection.call(lifecycle.power_state, server_id)
+
+    # ---- disks ---------------------------------------------------------------------------------------------------
+    def create_disks(self, guest: types.Guest, fetch: driver.Fetch) -> None:
+        self._store.create(guest, fetch)
+
+    def delete_disks(self, server_id: str) -> None:
+        self._store.delete(server_id)
+
+    def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
+        return self._store.images.prune(keep, older_than)
+
+    # ---- power ---------------------------------------------------------------------------------------------------
+    def start_guest(self, guest: types.Guest) -> None:
+        found, long_name = self._capabilities(), f"instance-{guest.server_id}"
+        self._watcher.connection.call(
+            lifecycle.start, guest.server_id, domain.domain_xml(guest, found, self._settings),
+            domain.domain_xml(guest, found, self._settings, name=long_name))
+
+    def destroy_guest(self, server_id: str) -> None:
+        self._watcher.connection.call(lifecycle.forget, server_id)
+
+    def stop_guest(self, server_id: str, timeout: int) -> bool:
+        if timeout <= 0:
+            was_off = self.power_state(server_id) in power.OFF
+            self._watcher.connection.call(lifecycle.power_off, server_id)
+            return was_off
+        if power.shut_down(self._watcher, server_id, timeout, self._settings.shutdown_resend):
+            return True
+        self._watcher.connection.call(lifecycle.power_off, server_id)
+        return False
+
+    def reboot_soft(self, server_id: str, timeout: int) -> bool:
+        return power.restart(self._watcher, server_id, timeout, self._settings.shutdown_resend)
+
+    def reboot_hard(self, guest: types.Guest) -> None:
+        try:
+            self._watcher.connection.call(lifecycle.power_off, guest.server_id)
+        except exception.GuestNotFound:
+            LOG.info("guest %s has no domain; it is defined anew", guest.server_id)
+        self.start_guest(guest)
+
+    def console_output(self, server_id: str, max_bytes: int) -> bytes:
+        files = layout.ServerFiles(self._settings.state_path, server_id)
+        if not files.folder.exists():
+            raise exception.GuestNotFound(server_id=server_id)
+        return concurrency.run_native(console.read_tail, files.console_log, min(max_bytes, self._settings.console_log_bytes))
+
+
+def _capabilities(link) -> str:
+    return link.getCapabilities()
+
+
+def _domain_capabilities(link, arch: str, machine: str | None, virt_type: str) -> str:
+    return link.getDomainCapabilities(None, arch, machine, virt_type)
+
+
+def _sizes(link) -> tuple[int, int, int]:
+    """Memory in MB, CPUs, QEMU's version. The node information counts one NUMA cell's memory only on machines that grew."""
+    return link.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"] >> 10, link.getInfo()[2], link.getVersion()
+
+
+def _runnable(found: host.HostCapabilities) -> tuple[str, ...]:
+    """kvm only where it was chosen: a host that emulates does not offer it."""
+    return tuple(kind for kind in found.guest_types if kind == "qemu" or found.virt_type == "kvm")

@@ -1,0 +1,148 @@
+"""What this machine can do: read from libvirt's capability documents and from the machine itself, kept as one plain value.
+
+The driver probes once at start-up; ``domain.py`` and the inventory use the result.
+"""
+import dataclasses
+import os
+import stat
+from pathlib import Path
+from xml.etree import ElementTree
+
+from nova_lite import exception
+
+
+@dataclasses.dataclass(frozen=True)
+class HostCapabilities:
+    """``qemu_uid`` and ``qemu_gid``: the account of QEMU processes (None: libvirt does not say).
+
+    ``run_as_root``: they must run as root because that account cannot reach the state path; ``cpu``: arch, model, vendor, features,
+    topology, as the Compute API shows them; ``guest_types``: qemu, kvm or both.
+    """
+
+    arch: str
+    virt_type: str
+    cpu: dict = dataclasses.field(default_factory=dict)
+    machines: frozenset[str] = frozenset()
+    cpu_modes: frozenset[str] = frozenset()
+    has_uefi: bool = False
+    direct_io: bool = False
+    qemu_uid: int | None = None
+    qemu_gid: int | None = None
+    run_as_root: bool = False
+    guest_types: tuple[str, ...] = ("qemu",)
+
+
+def choose_virt_type(wanted: str, cpuinfo: str = "/proc/cpuinfo", kvm: str = "/dev/kvm") -> tuple[str, str]:
+    """(kvm or qemu, why) for the setting auto, kvm or qemu. Raises ConfigurationError when kvm is wanted and cannot be."""
+    if wanted not in ("auto", "kvm", "qemu"):
+        raise exception.ConfigurationError(reason=f"libvirt virt_type is {wanted!r}; it must be auto, kvm or qemu")
+    if wanted == "qemu":
+        return "qemu", "it is configured"
+    obstacle = _kvm_obstacle(cpuinfo, kvm)
+    if obstacle is None:
+        return "kvm", f"the CPU can virtualize and {kvm} opens"
+    if wanted == "kvm":
+        raise exception.ConfigurationError(reason=f"libvirt virt_type is kvm, but {obstacle}; set it to qemu or auto")
+    return "qemu", f"{obstacle}: guests run in plain emulation, some ten times slower"
+
+
+def _kvm_obstacle(cpuinfo: str, kvm: str) -> str | None:
+    flags = set()
+    for line in Path(cpuinfo).read_text(errors="replace").splitlines():
+        if line.startswith("flags"):
+            flags.update(line.partition(":")[2].split())
+            break
+    # Only x86 names the ability in its flags.
+    if os.uname().machine in ("x86_64", "i686") and not flags & {"vmx", "svm"}:
+        return "the CPU has neither vmx nor svm"
+    try:
+        os.close(os.open(kvm, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return f"{kvm} cannot be opened ({error.strerror})"
+    return None
+
+
+def read_capabilities(document: str, virt_type: str) -> HostCapabilities:
+    """Parse the document of virConnectGetCapabilities. Raises ConfigurationError when ``virt_type`` guests cannot run."""
+    root = ElementTree.fromstring(document)
+    arch = root.findtext("host/cpu/arch") or os.uname().machine
+    guest = next((g for g in root.iterfind("guest") if g.findtext("os_type") == "hvm" and _arch_of(g) == arch), None)
+    if guest is None:
+        raise exception.ConfigurationError(reason=f"libvirt knows no emulator for {arch}; install qemu-system for it")
+    kinds = tuple(d.get("type", "") for d in guest.iterfind("arch/domain"))
+    if virt_type not in kinds:
+        raise exception.ConfigurationError(reason=f"libvirt cannot run {virt_type} guests here, only {', '.join(kinds)}")
+    machines = frozenset(name for m in guest.iterfind("arch/machine") for name in (m.text, m.get("canonical")) if name)
+    uid, gid = _qemu_account(root, virt_type)
+    return HostCapabilities(arch=arch, virt_type=virt_type, cpu=_cpu(root.find("host/cpu"), arch), machines=machines,
+                            qemu_uid=uid, qemu_gid=gid, guest_types=tuple(k for k in kinds if k in ("qemu", "kvm")))
+
+
+def _arch_of(guest: ElementTree.Element) -> str | None:
+    arch = guest.find("arch")
+    return None if arch is None else arch.get("name")
+
+
+def _cpu(node: ElementTree.Element | None, arch: str) -> dict:
+    if node is None:
+        return {"arch": arch, "model": "", "vendor": "", "features": [], "topology": {}}
+    topology = node.find("topology")
+    sizes = {} if topology is None else {k: int(topology.get(k, 1)) for k in ("sockets", "cores", "threads")}
+    return {"arch": arch, "model": node.findtext("model") or "", "vendor": node.findtext("vendor") or "",
+            "topology": {"cells": 1, **sizes} if sizes else {},
+            "features": sorted(f.get("name", "") for f in node.iterfind("feature"))}
+
+
+def _qemu_account(root: ElementTree.Element, virt_type: str) -> tuple[int | None, int | None]:
+    for model in root.iterfind("host/secmodel"):
+        if model.findtext("model") == "dac":
+            for label in model.iterfind("baselabel"):
+                if label.get("type") == virt_type and label.text:
+                    uid, _, gid = label.text.partition(":")
+                    return int(uid.lstrip("+")), int(gid.lstrip("+"))
+    return None, None
+
+
+def with_domain_capabilities(host: HostCapabilities, document: str) -> HostCapabilities:
+    """``host`` with what the document of virConnectGetDomainCapabilities adds."""
+    root = ElementTree.fromstring(document)
+    modes = frozenset(m.get("name", "") for m in root.iterfind("cpu/mode") if m.get("supported") == "yes")
+    efi = any(v.text == "efi" for v in root.iterfind("os/enum[@name='firmware']/value"))
+    return dataclasses.replace(host, cpu_modes=modes, has_uefi=efi)
+
+
+def with_state_path(host: HostCapabilities, state_path: str) -> tuple[HostCapabilities, str | None]:
+    """``host`` with what the file system of ``state_path`` adds, and the folder that QEMU's account cannot pass, if any."""
+    blocked = None
+    if host.qemu_uid:
+        blocked = blocked_folder(state_path, host.qemu_uid, host.qemu_gid)
+    return dataclasses.replace(host, direct_io=takes_direct_io(state_path), run_as_root=blocked is not None), blocked
+
+
+def blocked_folder(path: str, uid: int, gid: int | None) -> str | None:
+    """The topmost folder on the way to ``path`` that an account may not pass; None when it reaches ``path``."""
+    resolved = Path(path).resolve()
+    for folder in [*reversed(resolved.parents), resolved]:
+        status = folder.stat()
+        if status.st_uid == uid:
+            passes = status.st_mode & stat.S_IXUSR
+        elif status.st_gid == gid:
+            passes = status.st_mode & stat.S_IXGRP
+        else:
+            passes = status.st_mode & stat.S_IXOTH
+        if not passes:
+            return str(folder)
+    return None
+
+
+def takes_direct_io(folder: str) -> bool:
+    """Whether files in ``folder`` can be opened with O_DIRECT."""
+    probe = Path(folder, f".direct-io-{os.getpid()}")
+    try:
+        handle = os.open(probe, os.O_CREAT | os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    os.close(handle)
+    return True

@@ -1,0 +1,61 @@
+"""Where files are: the only module that knows paths below the state path.
+
+::
+
+    <state>/images/<image id>            a base image, complete and checked
+    <state>/images/<image id>.part       one that is being fetched
+    <state>/images/<image id>.lock       held while it is fetched, taken into use or removed
+    <state>/servers/<server id>/disk     the root disk, and disk.eph0, disk.swap, disk.config, console.log, nvram, bases
+"""
+import re
+from pathlib import Path
+
+from nova_lite import exception
+from nova_lite.virt import types
+
+_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
+
+
+def _safe(name: str) -> str:
+    if not _SAFE.fullmatch(name):
+        raise exception.HypervisorError(reason=f"{name!r} cannot be the name of a file")
+    return name
+
+
+def images_folder(state_path: str) -> Path:
+    """Where base images are."""
+    return Path(state_path, "images")
+
+
+def servers_folder(state_path: str) -> Path:
+    """Where each server has a folder."""
+    return Path(state_path, "servers")
+
+
+def image_path(state_path: str, image_id: str) -> str:
+    """The file of a base image."""
+    return str(images_folder(state_path) / _safe(image_id))
+
+
+class ServerFiles:
+    """The paths of one server's files. ``bases`` lists the ids of the base images that its disks need, one a line."""
+
+    def __init__(self, state_path: str, server_id: str):
+        self.folder = servers_folder(state_path) / _safe(server_id)
+        self.console_log = str(self.folder / "console.log")
+        self.config_drive = str(self.folder / "disk.config")
+        self.nvram = str(self.folder / "nvram")
+        self.bases = self.folder / "bases"
+
+    def disks(self, disks: tuple[types.Disk, ...]) -> list[tuple[types.Disk, str]]:
+        """Each disk that is a file of the guest's own, the config drive excepted, with its path."""
+        found, ephemerals = [], 0
+        for disk in disks:
+            if disk.kind == "root":
+                found.append((disk, str(self.folder / "disk")))
+            elif disk.kind == "swap":
+                found.append((disk, str(self.folder / "disk.swap")))
+            elif disk.kind == "ephemeral":
+                found.append((disk, str(self.folder / f"disk.eph{ephemerals}")))
+                ephemerals += 1
+        return found

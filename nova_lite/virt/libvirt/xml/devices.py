@@ -1,0 +1,99 @@
+"""The devices of a domain, one class each."""
+from nova_lite.virt.libvirt.xml.element import Element, Flag, Value
+
+
+class Controller(Element):
+    """A bus to put devices on."""
+
+    tag = "controller"
+    type = Value("@type")
+    index = Value("@index")
+    model = Value("@model")
+
+
+class Disk(Element):
+    """A disk or CD-ROM drive made of one file."""
+
+    tag = "disk"
+    type = Value("@type", "file")
+    device = Value("@device", "disk")
+    driver = Value("driver/@name", "qemu")
+    format = Value("driver/@type")
+    cache = Value("driver/@cache")
+    io = Value("driver/@io")
+    discard = Value("driver/@discard")
+    file = Value("source/@file")
+    target = Value("target/@dev")
+    bus = Value("target/@bus")
+    serial = Value("serial")
+    boot_order = Value("boot/@order")
+    readonly = Flag("readonly")
+
+
+class Interface(Element):
+    """A network card on a Linux bridge."""
+
+    tag = "interface"
+    type = Value("@type", "bridge")
+    mac = Value("mac/@address")
+    bridge = Value("source/@bridge")
+    tap = Value("target/@dev")
+    model = Value("model/@type")
+    mtu = Value("mtu/@size")
+    boot_rom = Value("rom/@enabled", False)
+
+
+class Serial(Element):
+    """A serial port: a pty to attach to, everything also goes to a log file."""
+
+    tag = "serial"
+    type = Value("@type", "pty")
+    log_file = Value("log/@file")
+    log_append = Value("log/@append", "on")
+    port = Value("target/@port", 0)
+
+
+class Input(Element):
+    """A pointing device or keyboard."""
+
+    tag = "input"
+    type = Value("@type")
+    bus = Value("@bus")
+
+
+class Graphics(Element):
+    """A display server."""
+
+    tag = "graphics"
+    type = Value("@type", "vnc")
+    port = Value("@port", -1)
+    autoport = Value("@autoport", True)
+    listen = Value("@listen")
+
+
+class Video(Element):
+    """A graphics card."""
+
+    tag = "video"
+    model = Value("model/@type")
+    vram_kib = Value("model/@vram")
+
+
+class Balloon(Element):
+    """The memory balloon, which also gives the memory that the guest has freed back to the host."""
+
+    tag = "memballoon"
+    model = Value("@model", "virtio")
+    free_page_reporting = Value("@freePageReporting")
+    stats_seconds = Value("stats/@period")
+
+
+class Rng(Element):
+    """A source of randomness."""
+
+    tag = "rng"
+    model = Value("@model", "virtio")
+    rate_period = Value("rate/@period")
+    rate_bytes = Value("rate/@bytes")
+    backend = Value("backend/@model", "random")
+    source = Value("backend", "/dev/urandom")

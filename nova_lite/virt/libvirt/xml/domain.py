@@ -1,0 +1,123 @@
+"""The domain itself: identity, size, firmware, and the place of its devices."""
+from xml.etree import ElementTree
+
+from nova_lite.virt.libvirt.xml.element import Element, Flag, Part, Value
+
+NAMESPACE = "urn:nova-lite:guest:1"
+"""Marks the domains that are ours; a domain without it is never listed nor touched."""
+
+ElementTree.register_namespace("nova-lite", NAMESPACE)
+
+
+class Metadata(Element):
+    """Who the guest belongs to, for people who look at the domain; and the mark that it is ours."""
+
+    tag = f"{{{NAMESPACE}}}guest"
+    name = Value(f"{{{NAMESPACE}}}name")
+    flavor = Value(f"{{{NAMESPACE}}}flavor")
+    project = Value(f"{{{NAMESPACE}}}project")
+    user = Value(f"{{{NAMESPACE}}}user")
+
+
+class Entry(Element):
+    """One named text of the system's SMBIOS table."""
+
+    tag = "entry"
+    name = Value("@name")
+    text = Value(".")
+
+
+class Sysinfo(Element):
+    """What the guest's firmware tables call the machine."""
+
+    tag = "sysinfo"
+    type = Value("@type", "smbios")
+    system = Part("system")
+
+
+class Os(Element):
+    """How the guest boots."""
+
+    tag = "os"
+    firmware = Value("@firmware")
+    type = Value("type", "hvm")
+    arch = Value("type/@arch")
+    machine = Value("type/@machine")
+    kernel = Value("kernel")
+    initrd = Value("initrd")
+    cmdline = Value("cmdline")
+    nvram = Value("nvram")
+    smbios = Value("smbios/@mode")
+    boot_menu = Value("bootmenu/@enable")
+
+
+class Features(Element):
+    """Parts of the machine that can be left out."""
+
+    tag = "features"
+    acpi = Flag("acpi")
+    apic = Flag("apic")
+    vmport = Value("vmport/@state")
+
+
+class Cpu(Element):
+    """The processor that the guest sees."""
+
+    tag = "cpu"
+    mode = Value("@mode")
+    match = Value("@match")
+    check = Value("@check")
+    model = Value("model")
+    sockets = Value("topology/@sockets")
+    cores = Value("topology/@cores")
+    threads = Value("topology/@threads")
+
+
+class Timer(Element):
+    """A clock chip."""
+
+    tag = "timer"
+    name = Value("@name")
+    tickpolicy = Value("@tickpolicy")
+    present = Value("@present")
+
+
+class Clock(Element):
+    """The guest's time of day."""
+
+    tag = "clock"
+    offset = Value("@offset", "utc")
+    timers = Part()
+
+
+class SecurityLabel(Element):
+    """The account that the guest's process runs as."""
+
+    tag = "seclabel"
+    type = Value("@type", "static")
+    model = Value("@model", "dac")
+    relabel = Value("@relabel", True)
+    label = Value("label")
+
+
+class Domain(Element):
+    """The whole domain."""
+
+    tag = "domain"
+    type = Value("@type")
+    name = Value("name")
+    uuid = Value("uuid")
+    metadata = Part("metadata")
+    memory_unit = Value("memory/@unit", "MiB")
+    memory = Value("memory")
+    vcpus = Value("vcpu")
+    sysinfo = Part()
+    os = Part()
+    features = Part()
+    cpu = Part()
+    clock = Part()
+    on_poweroff = Value("on_poweroff", "destroy")
+    on_reboot = Value("on_reboot", "restart")
+    on_crash = Value("on_crash", "destroy")
+    devices = Part("devices")
+    security_label = Part()

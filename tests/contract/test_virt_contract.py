@@ -1,0 +1,240 @@
+"""One suite for the fake and the libvirt driver, the latter with real guests: what ``nova_lite/virt/driver.py`` promises."""
+import hashlib
+import struct
+
+import pytest
+
+from nova_lite import concurrency, exception
+from nova_lite.virt import types
+from nova_lite.virt.types import PowerState
+from tests.contract.virt_sites import CONSOLE_BYTES, FakeSite, LibvirtSite
+
+MISSING = "00000000-0000-0000-0000-00000000dead"
+
+
+@pytest.fixture(scope="module")
+def libvirt_uri():
+    from tests.services.libvirtd import PrivateLibvirtd
+    reason = PrivateLibvirtd.missing()
+    if reason:
+        pytest.skip(reason)
+    with PrivateLibvirtd() as libvirtd:
+        yield libvirtd.uri
+
+
+@pytest.fixture(scope="module", params=["fake", "libvirt"])
+def machine(request):
+    if request.param == "fake":
+        made = FakeSite()
+    else:
+        from tests.live.guest_image import ensure_guest_image
+        made = LibvirtSite(request.getfixturevalue("libvirt_uri"), ensure_guest_image())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site(machine):
+    yield machine
+    machine.clear()
+    machine.events.clear()
+    machine.fetched.clear()
+
+
+# ---- the host ------------------------------------------------------------------------------------------------------
+def test_inventory_is_plausible(site):
+    found = site.driver.inventory()
+    assert found.vcpus > 0 and found.memory_mb > 100 and found.disk_gb > 0
+    assert 0 <= found.disk_available_gb <= found.disk_gb
+    assert found.hypervisor_hostname == "h1" and found.hypervisor_type and found.hypervisor_version >= 1000
+    assert found.cpu_info["arch"] and found.cpu_info["topology"]["cores"] >= 1
+    assert found.supported and all(len(triple) == 3 and triple[2] == "hvm" for triple in found.supported)
+
+
+def test_an_empty_host_has_nothing(site):
+    assert site.driver.guests() == {} and site.driver.guest_files() == set()
+
+
+# ---- from nothing to nothing ---------------------------------------------------------------------------------------
+def test_every_step_may_be_repeated(site):
+    guest = site.guest()
+    sid = guest.server_id
+    for _ in range(2):
+        site.driver.create_disks(guest, site.fetch)
+    assert site.driver.guest_files() == {sid} and site.driver.guests() == {}
+    for _ in range(2):
+        site.driver.start_guest(guest)
+    assert site.driver.guests() == {sid: PowerState.RUNNING} and site.driver.power_state(sid) == PowerState.RUNNING
+    for _ in range(2):
+        site.driver.stop_guest(sid, 0)
+        assert site.driver.guests() == {sid: PowerState.SHUTDOWN}
+    for _ in range(2):
+        site.driver.destroy_guest(sid)
+        assert site.driver.guests() == {} and site.driver.guest_files() == {sid}
+    for _ in range(2):
+        site.driver.delete_disks(sid)
+        assert site.driver.guest_files() == set()
+
+
+def test_a_running_guest_can_be_destroyed_and_started_again(site):
+    guest = site.run(site.guest())
+    site.driver.destroy_guest(guest.server_id)
+    assert site.driver.guests() == {} and site.driver.guest_files() == {guest.server_id}
+    site.driver.start_guest(guest)
+    assert site.driver.power_state(guest.server_id) == PowerState.RUNNING
+
+
+def test_a_guest_without_disks_does_not_start_and_leaves_nothing(site):
+    guest = site.guest()
+    with pytest.raises(exception.HypervisorError):
+        site.driver.start_guest(guest)
+    assert site.driver.guests() == {}
+
+
+@pytest.mark.parametrize("server_id", [MISSING, "no-uuid"])
+def test_guests_that_are_not_there(site, server_id):
+    for ask in (site.driver.power_state, lambda s: site.driver.stop_guest(s, 0), lambda s: site.driver.stop_guest(s, 5),
+                lambda s: site.driver.reboot_soft(s, 5), lambda s: site.driver.console_output(s, 100)):
+        with pytest.raises(exception.GuestNotFound):
+            ask(server_id)
+    site.driver.destroy_guest(server_id)
+    site.driver.delete_disks(server_id)
+
+
+# ---- power ---------------------------------------------------------------------------------------------------------
+def test_a_deaf_guest_loses_its_power_after_the_timeout(site):
+    guest = site.run_deaf()
+    assert site.driver.stop_guest(guest.server_id, 1) is False
+    assert site.driver.power_state(guest.server_id) == PowerState.SHUTDOWN
+
+
+def test_a_deaf_guest_does_not_reboot_until_its_power_is_cut(site):
+    guest = site.run_deaf()
+    assert site.driver.reboot_soft(guest.server_id, 1) is False
+    assert site.driver.power_state(guest.server_id) == PowerState.RUNNING
+    site.driver.reboot_hard(guest)
+    assert site.driver.power_state(guest.server_id) == PowerState.RUNNING
+
+
+def test_hard_reboot_starts_whatever_was_there(site):
+    guest = site.guest()
+    site.driver.create_disks(guest, site.fetch)
+    site.driver.reboot_hard(guest)
+    site.driver.stop_guest(guest.server_id, 0)
+    assert site.driver.reboot_soft(guest.server_id, 1) is False
+    site.driver.reboot_hard(guest)
+    assert site.driver.guests() == {guest.server_id: PowerState.RUNNING}
+
+
+def test_a_system_shuts_down_and_reboots_when_asked(site):
+    guest = site.run(site.guest(site.system_image()))
+    sid = guest.server_id
+    site.wait_for(lambda: site.boots(sid) == 1, "the first boot")
+    assert site.driver.reboot_soft(sid, 60) is True
+    site.wait_for(lambda: site.boots(sid) == 2, "the boot after the reboot")
+    assert site.driver.power_state(sid) == PowerState.RUNNING
+    assert site.driver.stop_guest(sid, 60) is True
+    assert site.driver.power_state(sid) == PowerState.SHUTDOWN
+    assert site.driver.stop_guest(sid, 60) is True
+    site.driver.start_guest(guest)
+    site.wait_for(lambda: site.boots(sid) == 3, "the boot after the stop: the console keeps what was before")
+
+
+# ---- events --------------------------------------------------------------------------------------------------------
+def test_each_change_is_reported(site):
+    guest = site.run(site.guest())
+    sid = guest.server_id
+    site.driver.stop_guest(sid, 0)
+    site.driver.start_guest(guest)
+    site.driver.destroy_guest(sid)
+    wanted = [PowerState.RUNNING, PowerState.SHUTDOWN, PowerState.RUNNING, PowerState.SHUTDOWN]
+    site.wait_for(lambda: site.states(sid) == wanted, f"{wanted}", seconds=10)
+    assert not any(event.guest_initiated for event in site.events)
+
+
+def test_a_guest_that_switches_itself_off_is_reported_as_such(site):
+    guest = site.run_and_switch_off_inside()
+    off = site.wait_for(lambda: [e for e in site.events if e.state == PowerState.SHUTDOWN], "the guest's own shutdown")
+    assert [(e.server_id, e.guest_initiated) for e in off] == [(guest.server_id, True)]
+    assert site.driver.guests() == {guest.server_id: PowerState.SHUTDOWN}
+
+
+# ---- the console ---------------------------------------------------------------------------------------------------
+def test_console_is_empty_then_full_then_kept(site):
+    guest = site.guest(site.system_image())
+    sid = guest.server_id
+    site.driver.create_disks(guest, site.fetch)
+    assert site.driver.console_output(sid, CONSOLE_BYTES) == b""
+    site.driver.start_guest(guest)
+    site.wait_for(lambda: site.boots(sid) == 1, "the boot")
+    site.driver.stop_guest(sid, 0)
+    whole = site.driver.console_output(sid, CONSOLE_BYTES)
+    assert site.ready_sign in whole
+    assert site.driver.console_output(sid, 10) == whole[-10:] and site.driver.console_output(sid, 0) == b""
+
+
+# ---- images --------------------------------------------------------------------------------------------------------
+def test_guests_that_start_together_fetch_once(site):
+    image = site.system_image()
+    guests = [site.guest(image) for _ in range(4)]
+    for task in [concurrency.spawn(site.run, guest) for guest in guests]:
+        task.wait()
+    assert site.fetched == [image.id]
+    assert site.driver.guests() == {guest.server_id: PowerState.RUNNING for guest in guests}
+
+
+def qcow2_header(backing=0):
+    header = struct.pack(">4sIQIIQI", b"QFI\xfb", 3, backing, 8 if backing else 0, 16, 1 << 20, 0).ljust(72, b"\0")
+    return (header + struct.pack(">QQQII", 0, 0, 0, 4, 104)).ljust(1024, b"\0")
+
+
+@pytest.mark.parametrize("content, disk_format, fields, words", [
+    (b"data" * 500, "raw", {"checksum": hashlib.md5(b"other").hexdigest()}, "md5"),
+    (b"data" * 500, "raw", {"os_hash_algo": "sha512", "os_hash_value": "0" * 128}, "sha512"),
+    (b"data" * 500, "raw", {"size": 4000}, "2000 of its 4000 bytes"),
+    (b"data" * 500, "raw", {"size": 1000}, "more than the 1000 bytes"),
+    (qcow2_header(backing=512), "qcow2", {}, "backing file"),
+    (b"data" * 500, "qcow2", {}, "its content is raw"),
+    (qcow2_header(), "raw", {}, "its content is qcow2"),
+    (b"KDMV" + b"\0" * 600, "vmdk", {}, "not supported"),
+    (b"\0" * (257 << 20), "raw", {}, "Flavor's disk is too small for requested image"),
+], ids=["corrupt", "corrupt-sha512", "cut-off", "too-long", "backing-file", "not-qcow2", "hidden-qcow2", "vmdk", "small-flavor"])
+def test_images_that_cannot_be_used(site, content, disk_format, fields, words):
+    guest = site.guest(site.image(content, disk_format, **fields))
+    with pytest.raises(exception.ImageUnusable, match=words):
+        site.driver.create_disks(guest, site.fetch)
+    assert site.driver.guest_files() == set() and site.driver.guests() == {}
+
+
+def test_a_bad_download_can_be_tried_again(site):
+    content = b"good" * 500
+    image = site.image(content, checksum=hashlib.md5(content).hexdigest())
+    guest = site.guest(image)
+    site.images[image.id] = content[:100]
+    with pytest.raises(exception.ImageUnusable):
+        site.driver.create_disks(guest, site.fetch)
+    site.images[image.id] = content
+    site.driver.create_disks(guest, site.fetch)
+    assert site.fetched == [image.id, image.id] and site.driver.guest_files() == {guest.server_id}
+
+
+@pytest.mark.parametrize("error", [exception.ImageNotFound(image_id="x"), exception.Unavailable("later")])
+def test_the_fetchers_errors_come_through(site, error):
+    def broken(_image_id):
+        yield b"some"
+        raise error
+    guest = site.guest(types.ImageSource("11111111-1111-1111-1111-111111111111", "raw", 4000))
+    with pytest.raises(type(error)):
+        site.driver.create_disks(guest, broken)
+    assert site.driver.guest_files() == set() and site.driver.prune_images([], 0) == []
+
+
+def test_cached_images_go_when_nobody_needs_them(site):
+    image, kernel = site.system_image(), site.image(b"kernel", "aki")
+    guest = site.guest(image, kernel=kernel)
+    site.driver.create_disks(guest, site.fetch)
+    assert site.driver.prune_images([], 0) == []
+    site.driver.delete_disks(guest.server_id)
+    assert site.driver.prune_images([image.id, kernel.id], 0) == [] and site.driver.prune_images([], 3600) == []
+    assert site.driver.prune_images([kernel.id], 0) == [image.id]
+    assert site.driver.prune_images([], 0) == [kernel.id]
