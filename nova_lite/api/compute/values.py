@@ -31,10 +31,10 @@ def truth(value: bool | str) -> bool:
 
 
 def number(text: str, name: str) -> int:
-    """A number of a path as the database can hold it. Raises Invalid."""
-    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_INT:
+    """A number of a path; -1, which no row has, for one that the database cannot hold. Raises Invalid."""
+    if not re.fullmatch("-?[0-9]+", text):
         raise exception.Invalid(f"Invalid input received: {name} must be an integer")
-    return int(text)
+    return int(text) if len(text) <= 10 and abs(int(text)) <= MAX_INT else -1
 
 
 def is_uuid(text: str) -> bool:
