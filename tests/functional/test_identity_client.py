@@ -12,7 +12,7 @@ def admin(tmp_path):
     sock = concurrency.listen("127.0.0.1", 0)
     base = f"http://127.0.0.1:{sock.getsockname()[1]}"
     deps = identity_cloud.make_deps(tmp_path, base=base)
-    application = pipeline.build({"/identity": identity_cloud.make_application(deps, None)})
+    application = pipeline.build({"/identity": identity_cloud.make_application(deps, None)}, list, bytes)
     with openstack_client.serving(sock, application):
         yield openstack_client.OpenStack(f"{base}/identity/v3", identity_cloud.PASSWORD)
     deps.db.close()

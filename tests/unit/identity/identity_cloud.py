@@ -64,10 +64,10 @@ class Client:
         return request.get_response(self.application)
 
     def ask(self, method: str, path: str, body=None, *, status: int = 200, **options):
-        """The JSON of the answer, whose status must be ``status``."""
+        """The JSON of the answer (None where it is none), whose status must be ``status``."""
         response = self.send(method, path, body, **options)
         assert response.status_int == status, (method, path, response.status, response.text)
-        return response.json if response.body else None
+        return response.json if response.body and response.content_type == "application/json" else None
 
     def login(self, *args, **kwargs) -> "Client":
         """A client with a token of its own."""
