@@ -40,11 +40,12 @@ class Process:
         self.module, self.config, self.log, self.prefix = module, config, log, prefix
         self.popen: subprocess.Popen | None = None
 
-    def start(self) -> None:
-        """Start it; its readiness is the caller's to wait for."""
+    def start(self, hooks: str = "") -> None:
+        """Start it; its readiness is the caller's to wait for. ``hooks``: as nova_lite/hooks.py reads them."""
+        environment = {**os.environ, "NOVA_LITE_HOOKS": hooks}
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen([*self.prefix, sys.executable, "-m", f"nova_lite.cmd.{self.module}", "--config-file", str(self.config)],
-                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
 
     def kill(self) -> None:
         """kill -9, and wait for its end."""
@@ -172,9 +173,9 @@ class AllInOne:
         write_config(self.folder / "nova-lite.conf", sections)
         self.process = Process("all_in_one", self.folder / "nova-lite.conf", self.folder / "log")
 
-    def start(self) -> "AllInOne":
+    def start(self, hooks: str = "") -> "AllInOne":
         """Start and wait until it serves."""
-        self.process.start()
+        self.process.start(hooks)
         wait_until("the cloud serves", self._serves, 60)
         return self
 

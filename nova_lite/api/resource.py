@@ -1,6 +1,7 @@
 """Routes as rows, and the Application that interprets them: match, negotiate, authorize, validate, call, render, and turn errors into faults."""
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from nova_lite.api import faults, microversions
 
 LOG = logging.getLogger(__name__)
 CONTEXT = "nova_lite.context"
+_PROJECT_ID = re.compile(r"^[0-9a-f-]+$")
 UNEXPECTED = "Unexpected API Error. The request id {request_id} finds it in the log of the API.\n{kind}"
 
 
@@ -147,7 +149,7 @@ class Application:
         if not self.project_prefix:
             return path
         parts = path.split("/")
-        if len(parts) < 3 or parts[1] != self.project_prefix or parts[2] in self._collections or not parts[2]:
+        if len(parts) < 3 or parts[1] != self.project_prefix or parts[2] in self._collections or not _PROJECT_ID.match(parts[2]):
             return path
         if ctx.project_id is not None and parts[2] != ctx.project_id:
             raise exception.Invalid(f"Malformed request URL: URL's project_id '{parts[2]}' doesn't match "

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+from nova_lite import hooks
 from nova_lite.db import allocations
 from nova_lite.db.models import Server
 from nova_lite.scheduler.core import select as core
@@ -83,6 +84,7 @@ def _claim(tx, view, chosen, result):
         claims[each.server.id] = allocations.Claim(
             each.server.id, each.token, int(table.ids[row]), host, table.nodes[row], table.zone_of(host), request.vcpus, request.memory_mb,
             request.disk_gb)
+    hooks.reached("scheduler.claim")
     outcome = allocations.claim_many(tx, list(claims.values()))
     missed = {claim.server_id for claim in outcome.lost}
     gone = {claim.server_id for claim in outcome.stale}

@@ -1,7 +1,7 @@
 """Building a server: addresses, networks, disks, guest; each step undone when a later one fails, then the next host is asked."""
 import contextlib
 
-from nova_lite import clock, exception, log
+from nova_lite import clock, exception, hooks, log
 from nova_lite.compute import task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
@@ -39,12 +39,15 @@ def _build(job: Job) -> None:
         with shop.db.write() as tx:
             nics = server_ports.allocate(tx, server.id, server.project_id, shop.host, wanted, zone=server.availability_zone or "nova")
         undo.callback(_leave_networks, job, nics)
+        hooks.reached("build.addresses")
         job_.prepare_networks(job, nics)
         guest = job_.describe(job, nics, ["default"])
         undo.callback(shop.driver.delete_disks, server.id)
         shop.driver.create_disks(guest, shop.fetch)
+        hooks.reached("build.disks")
         undo.callback(shop.driver.destroy_guest, server.id)
         shop.driver.start_guest(guest)
+        hooks.reached("build.guest")
         with shop.db.write() as tx:
             task.finish(tx, server, job.token, shop.host, job.started, EVENT, power_state=int(PowerState.RUNNING), launched_at=clock.now(),
                         progress=100, request={key: server.request.get(key) for key in KEPT})
