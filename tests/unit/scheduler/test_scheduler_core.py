@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_lite.scheduler.core import filters
+from nova_lite import config
+from nova_lite.scheduler.core import filters, weighers
 from nova_lite.scheduler.core.query import Query
 from nova_lite.scheduler.core.request import Group, Options, Request, disk_gb
 from nova_lite.scheduler.core.select import Rules, select, undo
@@ -114,6 +115,20 @@ def test_rows_are_found_by_name_whatever_was_removed(rows, removed):
 
 def test_each_filter_has_a_plain_reading():
     assert set(plain.FILTERS) | {rule.name for rule in filters.capacity.FILTERS} == set(filters.FILTERS)
+
+
+def test_defaults_of_the_configuration_are_those_of_the_rules():
+    conf = config.load([], files=[])
+    assert tuple(conf.scheduler.enabled_filters) == Options().enabled_filters
+    assert conf.scheduler.max_instances_per_host == Options().max_servers_per_host
+    same = {field.name for field in dataclasses.fields(Options)} - {"enabled_filters", "multipliers", "max_servers_per_host"}
+    assert {name: _tuple(conf.scheduler[name]) for name in same} == {name: getattr(Options(), name) for name in same}
+    assert {weigher.multiplier: weigher.default for weigher in weighers.WEIGHERS.values()} == {
+        name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
+
+
+def _tuple(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 # ---- choosing
