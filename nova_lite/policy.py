@@ -145,7 +145,7 @@ IMAGE = tuple(
         ("download_image", "reader", "Download an image"), ("upload_image", "member", "Upload an image's data"),
         ("get_members", "reader", "List who an image is shared with"), ("add_member", "member", "Share an image"),
         ("modify_member", "member", "Accept or reject a shared image"), ("delete_member", "member", "No longer share an image"),
-        ("deactivate", "admin", "Deactivate an image"), ("reactivate", "admin", "Reactivate an image")))
+        ("deactivate", "member", "Deactivate an image"), ("reactivate", "member", "Reactivate an image")))
 
 NETWORK = tuple(
     (f"{verb}_{noun}", who, f"{verb.capitalize()} a {noun.replace('_', ' ')}")

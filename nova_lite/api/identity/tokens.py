@@ -26,8 +26,9 @@ AUTH = Body("auth", (
 
 def _answer(request: Request, status: int, token: str, standing: tokens.Standing) -> webob.Response:
     body = {"token": tokens.describe(request.deps, standing, with_catalog="nocatalog" not in request.query)}
-    return webob.Response(status=status, body=json.dumps(body).encode(), content_type="application/json",
-                          headers={"X-Subject-Token": token, "Vary": "X-Auth-Token"})
+    response = webob.Response(status=status, body=json.dumps(body).encode(), content_type="application/json", vary="X-Auth-Token")
+    response.headers["X-Subject-Token"] = token
+    return response
 
 
 def issue(request: Request) -> webob.Response:
@@ -35,14 +36,13 @@ def issue(request: Request) -> webob.Response:
 
 
 def _subject(request: Request, rule: str) -> tuple[str, tokens.Standing]:
-    """The token that the request is about; others than its owner learn nothing of it unless policy allows. Raises NotFound, PolicyNotAuthorized."""
+    """The token that the request is about. Raises NotFound when it does not hold, PolicyNotAuthorized when it is not the caller's to look at."""
     token = request.http.headers.get("X-Subject-Token")
     if not token:
         raise exception.Invalid("The header X-Subject-Token is missing.")
     try:
         standing = tokens.inspect(request.deps, token)
     except exception.Unauthorized as error:
-        request.authorize(rule, {"user_id": None, "project_id": None})
         raise exception.NotFound("Could not find token.") from error
     request.authorize(rule, {"user_id": standing.payload.user_id, "project_id": None})
     return token, standing

@@ -17,7 +17,7 @@ def _version(request: Request) -> dict:
 
 def list_versions(request: Request) -> webob.Response:
     content = json.dumps({"versions": {"values": [_version(request)]}}).encode()
-    return webob.Response(status=300, body=content, content_type="application/json", headers={"Vary": "X-Auth-Token"})
+    return webob.Response(status=300, body=content, content_type="application/json", vary="X-Auth-Token")
 
 
 def show_version(request: Request) -> dict:

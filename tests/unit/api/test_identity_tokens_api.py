@@ -32,6 +32,7 @@ def test_discovery(anonymous):
 def test_token_body(anonymous):
     response = anonymous.send("POST", "/v3/auth/tokens", identity_cloud.login_body())
     assert response.status_int == 201
+    assert response.headers["Content-Type"] == "application/json" and response.headers["Vary"] == "X-Auth-Token"
     token = response.json["token"]
     assert set(token) == {"methods", "user", "audit_ids", "expires_at", "issued_at", "project", "is_domain", "roles", "catalog"}
     assert token["project"]["name"] == "admin" and token["project"]["domain"] == {"id": "default", "name": "Default"}
@@ -97,9 +98,9 @@ def test_show_head_and_revoke(admin, anonymous):
 def test_strangers_learn_nothing_of_tokens(admin, anonymous):
     admin.ask("POST", "/v3/users", {"user": {"name": "eve", "password": "apple"}}, status=201)
     eve = anonymous.login("eve", "apple", None)
-    for token in (admin.token, "garbage"):
-        for method in ("GET", "DELETE"):
-            assert eve.send(method, "/v3/auth/tokens", headers={"X-Subject-Token": token}).status_int == 403
+    for method in ("GET", "HEAD", "DELETE"):
+        assert eve.send(method, "/v3/auth/tokens", headers={"X-Subject-Token": admin.token}).status_int == 403
+        assert eve.send(method, "/v3/auth/tokens", headers={"X-Subject-Token": "garbage"}).status_int == 404
     assert eve.send("GET", "/v3/auth/tokens", headers={"X-Subject-Token": eve.token}).status_int == 200
     assert eve.send("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": eve.token}).status_int == 204
     assert eve.send("GET", "/v3/auth/projects").status_int == 401
