@@ -56,6 +56,11 @@ def insert_ports(tx: orm.Session, rows: list[dict]) -> int:
         raise exception.DatabaseDeadlock() from error
 
 
+def present(tx: orm.Session, port_ids: Iterable[str]) -> set[str]:
+    """Those of the ports that exist."""
+    return set(tx.scalars(sa.select(Port.id).where(Port.id.in_(list(port_ids)))))
+
+
 def insert_addresses(tx: orm.Session, rows: list[dict]) -> int:
     """Write addresses; returns how many were free."""
     return insert_unless_taken(tx, PortAddress, rows)

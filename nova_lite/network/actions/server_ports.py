@@ -14,7 +14,7 @@ from nova_lite.network.naming import bridge_name, tap_name
 
 __all__ = ["addresses", "allocate", "check_requested", "nics", "release", "security_groups", "server_of_address", "servers_with_address", "unbind"]
 
-ROUNDS = 64
+ROUNDS, MAC_TRIES = 64, 4
 
 
 def allocate(tx, server_id: str, project_id: str, host: str, requested: Sequence[dict], *, zone: str = "nova") -> list[dict]:
@@ -47,13 +47,25 @@ def _make_ports(tx, server_id, project_id, networks, requested, fresh, bound) ->
     rows = [{"id": str(uuid.uuid4()), "network_id": requested[index]["network_id"], "project_id": project_id, "mac": ipam.new_mac(),
              "device_id": server_id, "server_made": True, "request_index": index, "tag": requested[index]["tag"], "security_groups": groups,
              **bound} for index in fresh]
-    if db_server_ports.insert_ports(tx, rows) < len(rows):
-        raise exception.DatabaseDeadlock()
+    _insert_ports(tx, rows)
     wants = [(row, fixed_ip) for row, fixed_ip in zip(rows, (requested[index]["fixed_ip"] for index in fresh), strict=True)]
     held = claim_addresses(tx, networks, [(row["id"], row["network_id"], subnets)
                                           for row, fixed_ip in wants for subnets in _choices(networks[row["network_id"]], fixed_ip)])
     return [_nic(row, networks[row["network_id"]][0], [(address, subnet) for port_id, address, subnet in held if port_id == row["id"]])
             for row in rows]
+
+
+def _insert_ports(tx, rows: list[dict]) -> None:
+    """Write the rows; a MAC that is taken is drawn again. What stays refused is a NIC that somebody else gave the server meanwhile."""
+    left = rows
+    for _ in range(MAC_TRIES):
+        if db_server_ports.insert_ports(tx, left) == len(left):
+            return
+        made = db_server_ports.present(tx, [row["id"] for row in left])
+        left = [row for row in left if row["id"] not in made]
+        for row in left:
+            row["mac"] = ipam.new_mac()
+    raise exception.DatabaseDeadlock()
 
 
 def _choices(network_and_subnets: list, fixed_ip: str | None) -> list:

@@ -7,7 +7,7 @@ from nova_lite import exception
 from nova_lite.context import RequestContext
 from nova_lite.db import ports as db_ports
 from nova_lite.db.models.network import Port
-from nova_lite.network import errors
+from nova_lite.network import errors, ipam
 from nova_lite.network.actions import server_ports
 
 SERVER = "5c1e2f6e-0000-4000-8000-000000000001"
@@ -181,6 +181,17 @@ def test_half_done_allocation_is_completed(allocate, make_network):
     first = allocate(wanted[:1])
     both = allocate(wanted)
     assert both[:1] == first and both[1]["network_id"] == two and both[1]["addresses"]
+
+
+def test_a_taken_mac_is_drawn_again(db, allocate, make_network, monkeypatch):
+    network_id = make_network("10.0.0.0/24")
+    macs = iter(["fa:16:3e:00:00:01", "fa:16:3e:00:00:01", "fa:16:3e:00:00:02", "fa:16:3e:00:00:03"])
+    monkeypatch.setattr(ipam, "new_mac", lambda: next(macs))
+    wanted = [{"network_id": network_id, "port_id": None, "fixed_ip": None, "tag": None}] * 2
+    given = allocate(wanted[:1]) + allocate(wanted, server_id=OTHER)
+    assert [nic["mac"] for nic in given] == ["fa:16:3e:00:00:01", "fa:16:3e:00:00:03", "fa:16:3e:00:00:02"]
+    with db.read() as tx:
+        assert server_ports.nics(tx, OTHER) == given[1:]
 
 
 def test_full_network_is_named_and_a_release_frees(db, allocate, make_network):
