@@ -34,6 +34,7 @@ COMPUTE = (
     ("os_compute_api:servers:show:flavor-extra-specs", "reader", "See the flavor's extra specs in a server"),
     ("os_compute_api:servers:create", "member", "Create a server"),
     ("os_compute_api:servers:create:forced_host", "admin", "Create a server on a host of the caller's choice"),
+    ("compute:servers:create:requested_destination", "admin", "Create a server on a host that the scheduler is to check"),
     ("os_compute_api:servers:create:attach_network", "member", "Create a server on networks"),
     ("os_compute_api:servers:create:trusted_certs", "member", "Create a server with trusted image certificates"),
     ("os_compute_api:servers:delete", "member", "Delete a server"),

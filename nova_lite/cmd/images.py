@@ -1,6 +1,8 @@
 """Images for the other rooms: what the Image API needs, and where a compute worker gets an image's bytes."""
+import contextlib
 import os
 import secrets
+import tempfile
 
 from nova_lite import exception
 from nova_lite.cmd.wiring import Site
@@ -25,11 +27,12 @@ def service_secret(here: Site) -> str:
         return here.conf.image.service_secret
     path = os.path.join(here.conf.state_path, "service-secret")
     try:
-        try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as handle:
-                handle.write(secrets.token_urlsafe(32))
-        except FileExistsError:
-            pass
+        # Written aside and linked, so that nobody ever reads half of it; whoever links first decides.
+        with tempfile.NamedTemporaryFile("w", dir=here.conf.state_path) as aside:
+            aside.write(secrets.token_urlsafe(32))
+            aside.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(aside.name, path)
         with open(path, encoding="ascii") as handle:
             return handle.read()
     except OSError as error:

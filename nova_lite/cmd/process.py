@@ -1,4 +1,6 @@
 """One process: options, log, daemons, and an orderly end on SIGTERM or SIGINT."""
+import contextlib
+import ctypes
 import signal
 import sys
 from collections.abc import Callable
@@ -12,8 +14,18 @@ SUPERSEDED = 3
 """Exit status of a daemon that was started anew elsewhere."""
 
 
+def _keep_heap_small() -> None:
+    """Have the C library give freed memory back: password hashes and images pass through large blocks, and native threads keep arenas of their own."""
+    libc = ctypes.CDLL(None)
+    with contextlib.suppress(AttributeError):
+        # M_TRIM_THRESHOLD, M_ARENA_MAX of glibc's malloc.h; other C libraries lack mallopt.
+        libc.mallopt(-1, 64 << 10)
+        libc.mallopt(-8, 2)
+
+
 def run(prog: str, build: Callable[[wiring.Site], list[Daemon]], argv: list[str] | None = None) -> int:
     """Build the daemons and run them until a signal comes; the exit status. A mistake in the options is said in one line, status 2."""
+    _keep_heap_small()
     try:
         conf = config.load(sys.argv[1:] if argv is None else argv, prog=prog)
         log.setup(conf.debug, conf.log_file)

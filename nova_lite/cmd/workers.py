@@ -44,8 +44,10 @@ def scheduler(here: Site) -> Daemon:
     from nova_lite.scheduler.sweep import Sweep
 
     conf = here.conf
-    known = {field.name for field in dataclasses.fields(Options)} - {"multipliers", "enabled_filters"}
+    known = {field.name for field in dataclasses.fields(Options)} - {"multipliers"}
     values = {name: conf.scheduler[name] for name in conf.scheduler if name in known}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values["max_servers_per_host"] = conf.scheduler.max_instances_per_host
     multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
     try:
         manager = Manager(here.db, here.compute, task.fail, Settings(

@@ -23,3 +23,7 @@ class ComputeInterface(Interface):
     @call(timeout=30)
     def ping(self, ctx):
         """Answers the host's name and epoch."""
+
+    @call(timeout=10)
+    def get_host_uptime(self, ctx):
+        """What ``uptime`` says on the host, as one line of text."""

@@ -271,7 +271,7 @@ def test_executables_patch_before_anything_else():
 
 
 def test_files_are_short():
-    lengths = {path: len((ROOT / path).read_text().splitlines()) for path in EVERYTHING}
+    lengths = {path: len((ROOT / path).read_text().splitlines()) for path in EVERYTHING if not is_migration(path)}
     report([f"{path}: {lines} lines of at most {FILE_LINES}: which module is missing?" for path, lines in lengths.items() if lines > FILE_LINES])
 
 

@@ -19,11 +19,6 @@ LIST = body.Query((
 ONE = body.Query((Param("with_servers", values.BOOLEAN, since="2.53"),), strict_since="2.53")
 
 
-class _NotSupported(exception.NovaLiteError):
-    status = 501
-    message = "The requested functionality is not supported."
-
-
 class Hypervisor:
     """A host with its compute service, as the views see them: ``guests`` are (id, name) pairs, None where they were not asked for."""
 
@@ -46,6 +41,15 @@ def _memory_used(item: Hypervisor, _request=None) -> int:
 
 def _disk_used(item: Hypervisor, _request=None) -> int:
     return item.host.disk_gb_used + item.host.disk_gb_reserved
+
+
+def _uptime(item: Hypervisor, request) -> str | None:
+    if not item.is_up:
+        return None
+    try:
+        return request.deps.compute.get_host_uptime(request.ctx, item.host.name)
+    except exception.Unavailable:
+        return None
 
 
 COMMON = (
@@ -75,7 +79,7 @@ FULL = View(
     Field("disk_available_least", _of_host("disk_available_gb"), until="2.87"),
     Field("cpu_info", lambda item, _: json.dumps(item.host.cpu_info), until="2.27"),
     Field("cpu_info", _of_host("cpu_info"), since="2.28", until="2.87"),
-    Field("uptime", lambda *_: None, since="2.88"),
+    Field("uptime", _uptime, since="2.88"),
 )
 
 
@@ -163,10 +167,13 @@ def show(request, hypervisor_id: str) -> dict:
 
 
 def uptime(request, hypervisor_id: str) -> dict:
-    """How long the host runs: the workers do not report it."""
+    """How long the host runs, asked of its worker."""
     with request.deps.db.read() as tx:
-        _one(tx, request, hypervisor_id)
-    raise _NotSupported()
+        item = _one(tx, request, hypervisor_id)
+    text = _uptime(item, request)
+    if text is None:
+        raise exception.Invalid(f"Service of host {item.host.name} is unavailable at this time.")
+    return {"hypervisor": {**_render(item, BRIEF, request), "uptime": text}}
 
 
 def statistics(request) -> dict:

@@ -35,9 +35,9 @@ def _wanted(request, content: dict) -> create_.Wanted:
     zone, host, node = _zone(content.get("availability_zone"))
     if host or node:
         request.authorize(POLICY + "create:forced_host")
-    destination = {key: content[key] for key in ("host", "hypervisor_hostname") if content.get(key)}
+    destination = {key: content[field] for key, field in (("host", "host"), ("node", "hypervisor_hostname")) if content.get(field)}
     if destination:
-        request.authorize("os_compute_api:servers:create:forced_host")
+        request.authorize("compute:servers:create:requested_destination")
     low = int(content.get("min_count", 1))
     high = int(content.get("max_count", low))
     if low > high:

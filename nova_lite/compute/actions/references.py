@@ -121,6 +121,9 @@ def _zone(tx, deps, wanted) -> None:
     host = wanted.force_host or wanted.destination.get("host")
     if host is not None and host not in zones:
         raise exception.Invalid(f"Compute host {host} could not be found.")
+    node = wanted.destination.get("node")
+    if node is not None and not hosts_.hypervisors(tx, pattern=node):
+        raise exception.Invalid(f"Compute host {node} could not be found.")
 
 
 def _root_device(image: dict) -> str:

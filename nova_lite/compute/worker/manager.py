@@ -56,6 +56,11 @@ class ComputeWorker:
         """See interfaces.compute."""
         return {"host": self.shop.host, "epoch": self.epoch}
 
+    def get_host_uptime(self, ctx: RequestContext) -> str:
+        """See interfaces.compute."""
+        done = concurrency.subprocess.run(["uptime"], stdout=concurrency.subprocess.PIPE, text=True, check=False)
+        return done.stdout.strip()
+
     # ---- tasks -----------------------------------------------------------------------------------------------------------
     def is_busy(self, server_id: str) -> bool:
         """Whether a task of the server runs here now."""

@@ -40,6 +40,8 @@ LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
 """A naive UTC datetime with microseconds."""
 Uuid = sa.String(36)
+Owner = sa.String(64)
+"""Ids of users and projects: a Keystone with LDAP has longer ones than ours."""
 Name = sa.String(255)
 
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nova_lite.db.models.base import Base, Json, LongText, Moment, Name, Uuid, created_at, updated_at
+from nova_lite.db.models.base import Base, Json, LongText, Moment, Name, Owner, Uuid, created_at, updated_at
 
 
 class Server(Base):
@@ -17,8 +17,8 @@ class Server(Base):
 
     __tablename__ = "servers"
     id: Mapped[str] = mapped_column(Uuid, primary_key=True)
-    project_id: Mapped[str] = mapped_column(Uuid)
-    user_id: Mapped[str] = mapped_column(Uuid)
+    project_id: Mapped[str] = mapped_column(Owner)
+    user_id: Mapped[str] = mapped_column(Owner)
     reservation_id: Mapped[str] = mapped_column(sa.String(32), index=True)
     launch_index: Mapped[int] = mapped_column(default=0)
     name: Mapped[str] = mapped_column(Name)
@@ -99,8 +99,8 @@ class ServerAction(Base):
     server_id: Mapped[str] = mapped_column(Uuid, sa.ForeignKey("servers.id", ondelete="CASCADE"))
     action: Mapped[str] = mapped_column(Name)
     request_id: Mapped[str] = mapped_column(sa.String(64))
-    user_id: Mapped[str | None] = mapped_column(Uuid)
-    project_id: Mapped[str | None] = mapped_column(Uuid)
+    user_id: Mapped[str | None] = mapped_column(Owner)
+    project_id: Mapped[str | None] = mapped_column(Owner)
     start_time: Mapped[datetime.datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime.datetime] = mapped_column(Moment)
     finish_time: Mapped[datetime.datetime | None] = mapped_column(Moment)
@@ -135,7 +135,7 @@ class Flavor(Base):
     root_gb: Mapped[int] = mapped_column(default=0)
     ephemeral_gb: Mapped[int] = mapped_column(default=0)
     swap: Mapped[int] = mapped_column(default=0)
-    rxtx_factor: Mapped[float] = mapped_column(default=1.0)
+    rxtx_factor: Mapped[float] = mapped_column(sa.Double, default=1.0)
     is_public: Mapped[bool] = mapped_column(default=True)
     disabled: Mapped[bool] = mapped_column(default=False)
     description: Mapped[str | None] = mapped_column(LongText)
@@ -149,7 +149,7 @@ class FlavorAccess(Base):
 
     __tablename__ = "flavor_access"
     flavor_id: Mapped[int] = mapped_column(sa.ForeignKey("flavors.id", ondelete="CASCADE"), primary_key=True)
-    project_id: Mapped[str] = mapped_column(Uuid, primary_key=True)
+    project_id: Mapped[str] = mapped_column(Owner, primary_key=True)
 
 
 class KeyPair(Base):
@@ -157,7 +157,7 @@ class KeyPair(Base):
 
     __tablename__ = "key_pairs"
     id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[str] = mapped_column(Uuid)
+    user_id: Mapped[str] = mapped_column(Owner)
     name: Mapped[str] = mapped_column(Name)
     type: Mapped[str] = mapped_column(sa.String(8), default="ssh")
     fingerprint: Mapped[str] = mapped_column(Name)
@@ -179,7 +179,7 @@ class QuotaUsage(Base):
     """How much of a resource a project uses; changed in the transaction that adds or removes what it counts."""
 
     __tablename__ = "quota_usages"
-    project_id: Mapped[str] = mapped_column(Uuid, primary_key=True)
+    project_id: Mapped[str] = mapped_column(Owner, primary_key=True)
     resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     in_use: Mapped[int] = mapped_column(sa.BigInteger, default=0)
 
@@ -227,9 +227,9 @@ class Host(Base):
     vcpus_reserved: Mapped[int] = mapped_column(default=0)
     memory_mb_reserved: Mapped[int] = mapped_column(default=0)
     disk_gb_reserved: Mapped[int] = mapped_column(default=0)
-    vcpu_ratio: Mapped[float] = mapped_column(default=4.0)
-    memory_ratio: Mapped[float] = mapped_column(default=1.0)
-    disk_ratio: Mapped[float] = mapped_column(default=1.0)
+    vcpu_ratio: Mapped[float] = mapped_column(sa.Double, default=4.0)
+    memory_ratio: Mapped[float] = mapped_column(sa.Double, default=1.0)
+    disk_ratio: Mapped[float] = mapped_column(sa.Double, default=1.0)
     servers: Mapped[int] = mapped_column(default=0)
     io_ops: Mapped[int] = mapped_column(default=0)
     build_failures: Mapped[int] = mapped_column(default=0)
@@ -273,5 +273,5 @@ class AggregateHost(Base):
 
     __tablename__ = "aggregate_hosts"
     aggregate_id: Mapped[int] = mapped_column(sa.ForeignKey("aggregates.id", ondelete="CASCADE"), primary_key=True)
-    host: Mapped[str] = mapped_column(Name, primary_key=True)
+    host: Mapped[str] = mapped_column(Name, primary_key=True, index=True)
     created_at: Mapped[datetime.datetime] = created_at()

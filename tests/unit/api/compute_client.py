@@ -4,7 +4,7 @@ import json
 import webob
 
 from nova_lite import context as context_
-from nova_lite import policy
+from nova_lite import exception, policy
 from nova_lite.api import resource
 from nova_lite.api.compute import application
 from nova_lite.compute.actions.deps import Deps
@@ -38,6 +38,10 @@ class Wire:
     def publish(self, address, body):
         request = serializer.decode_request(body)
         self.sent.append((address, request.method, request.args))
+
+    def request(self, address, body, correlation_id, seconds):
+        """A call that no worker answers."""
+        raise exception.RpcTimeout(topic=address, method="a call", timeout=seconds)
 
 
 class ComputeClient:

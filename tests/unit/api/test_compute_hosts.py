@@ -165,7 +165,7 @@ def test_hypervisor_keys_of_every_version(api, version):
         assert (json.loads(full["cpu_info"]) if minor < 28 else full["cpu_info"]) == {"arch": "x86_64"}
     assert api("GET", f"/os-hypervisors/{full['id']}", version=version)[1]["hypervisor"] == full
     assert api("GET", "/os-hypervisors/statistics", version=version)[0] == (200 if minor < 88 else 404)
-    assert api("GET", f"/os-hypervisors/{full['id']}/uptime", version=version)[0] == (501 if minor < 88 else 404)
+    assert api("GET", f"/os-hypervisors/{full['id']}/uptime", version=version)[0] == (400 if minor < 88 else 404)
     assert api("GET", "/os-hypervisors/rack1/search", version=version)[0] == (200 if minor < 53 else 404)
     assert api("GET", "/os-hypervisors/rack1/servers", version=version)[0] == (200 if minor < 53 else 404)
 

@@ -16,7 +16,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-
     op.create_table('aggregates',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -130,7 +129,7 @@ def upgrade() -> None:
 
     op.create_table('key_pairs',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('user_id', sa.String(length=36), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
     sa.Column('type', sa.String(length=8), nullable=False),
     sa.Column('fingerprint', sa.String(length=255), nullable=False),
@@ -192,7 +191,7 @@ def upgrade() -> None:
     mysql_engine='InnoDB'
     )
     op.create_table('quota_usages',
-    sa.Column('project_id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
     sa.Column('resource', sa.String(length=64), nullable=False),
     sa.Column('in_use', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('project_id', 'resource', name=op.f('pk_quota_usages')),
@@ -229,8 +228,8 @@ def upgrade() -> None:
 
     op.create_table('servers',
     sa.Column('id', sa.String(length=36), nullable=False),
-    sa.Column('project_id', sa.String(length=36), nullable=False),
-    sa.Column('user_id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('reservation_id', sa.String(length=32), nullable=False),
     sa.Column('launch_index', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -345,6 +344,9 @@ def upgrade() -> None:
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'
     )
+    with op.batch_alter_table('aggregate_hosts', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_aggregate_hosts_host'), ['host'], unique=False)
+
     op.create_table('allocations',
     sa.Column('server_id', sa.String(length=36), nullable=False),
     sa.Column('host_id', sa.Integer(), nullable=False),
@@ -364,7 +366,7 @@ def upgrade() -> None:
 
     op.create_table('flavor_access',
     sa.Column('flavor_id', sa.Integer(), nullable=False),
-    sa.Column('project_id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
     sa.ForeignKeyConstraint(['flavor_id'], ['flavors.id'], name=op.f('fk_flavor_access_flavor_id_flavors'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('flavor_id', 'project_id', name=op.f('pk_flavor_access')),
     mysql_charset='utf8mb4',
@@ -478,8 +480,8 @@ def upgrade() -> None:
     sa.Column('server_id', sa.String(length=36), nullable=False),
     sa.Column('action', sa.String(length=255), nullable=False),
     sa.Column('request_id', sa.String(length=64), nullable=False),
-    sa.Column('user_id', sa.String(length=36), nullable=True),
-    sa.Column('project_id', sa.String(length=36), nullable=True),
+    sa.Column('user_id', sa.String(length=64), nullable=True),
+    sa.Column('project_id', sa.String(length=64), nullable=True),
     sa.Column('start_time', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
     sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
     sa.Column('finish_time', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
@@ -583,9 +585,7 @@ def upgrade() -> None:
 
 
 
-
 def downgrade() -> None:
-
     with op.batch_alter_table('server_action_events', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_server_action_events_action_id'))
 
@@ -631,6 +631,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_allocations_host_id'))
 
     op.drop_table('allocations')
+    with op.batch_alter_table('aggregate_hosts', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_aggregate_hosts_host'))
+
     op.drop_table('aggregate_hosts')
     op.drop_table('users')
     with op.batch_alter_table('token_revocations', schema=None) as batch_op:
@@ -671,4 +674,3 @@ def downgrade() -> None:
     op.drop_table('hosts')
     op.drop_table('flavors')
     op.drop_table('aggregates')
-
