@@ -96,11 +96,12 @@ openstack() { OS_CLIENT_CONFIG_FILE=$state/clouds.yaml "$with_venv" openstack --
 
 # The first server, whatever an earlier run left of it.
 first_server() {
-    case $first_status in
-        ACTIVE) say "    it is there already" ;;
-        SHUTOFF) openstack server start first ;;
-        BUILD) ;;
-        "") create_first ;;
+    case $driver:$first_status in
+        *:ACTIVE) say "    it is there already" ;;
+        libvirt:SHUTOFF) openstack server start first ;;
+        *:BUILD) ;;
+        *:) create_first ;;
+        # The fake driver keeps its guests in memory: after a stop they are gone for good.
         *) openstack server delete --wait first && create_first ;;
     esac
     wait "$watcher"

@@ -76,7 +76,7 @@ start_cloud() {
 }
 
 install_tempest() {
-    [[ -x $venv/bin/tempest ]] && "$venv/bin/pip" freeze 2>/dev/null | grep -qx "$TEMPEST" && return
+    [[ -x $venv/bin/tempest ]] && "$venv/bin/pip" freeze 2>/dev/null | grep -x "$TEMPEST" >/dev/null && return
     say "Installing $TEMPEST in $venv"
     local python=python3
     ! [[ -x /usr/bin/python3 ]] || python=/usr/bin/python3
@@ -89,8 +89,9 @@ network_extensions() {
 }
 
 write_configuration() {
-    local images extensions line
+    local images extensions version line
     extensions=$(network_extensions)
+    version=$(resources compute-version)
     mapfile -t images < <(resources image-ids nova-lite-guest nova-lite-guest-alt)
     mkdir -p "$workspace/etc" "$workspace/logs" "$workspace/lock"
     # The password goes in by bash itself: on no command line.
@@ -100,6 +101,7 @@ write_configuration() {
         line=${line//@ADMIN_PASSWORD@/$(setting admin_password)}
         line=${line//@IMAGE@/${images[0]}}
         line=${line//@IMAGE_ALT@/${images[1]}}
+        line=${line//@MICROVERSION@/$version}
         line=${line//@NETWORK_EXTENSIONS@/$extensions}
         printf '%s\n' "$line"
     done < "$root/tools/tempest.conf.template" > "$workspace/etc/tempest.conf"

@@ -60,7 +60,8 @@ def test_make_go_on_stop_and_clean(environment):
     quickstart(environment, "--stop")
     assert not answers(environment)
     quickstart(environment, "--fake")
-    assert client(environment, "server", "show", "first")["id"] == first["id"]
+    assert client(environment, "server", "show", "first")["status"] == "ACTIVE"
+    assert len(client(environment, "flavor", "list")) == len({flavor["Name"] for flavor in client(environment, "flavor", "list")})
 
     quickstart(environment, "--clean")
     assert not answers(environment)

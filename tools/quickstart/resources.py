@@ -127,12 +127,12 @@ def watch(cloud, name: str, seconds: float) -> None:
     print("ready", before.status if before else "", flush=True)
     broken = before.id if before and before.status == "ERROR" else None
 
-    def is_active() -> bool:
+    def settled():
         server = find_server(cloud, name)
-        if server and server.status == "ERROR" and server.id != broken:
-            raise Failed(f"The server is in ERROR: {reason(cloud, server.id)}")
-        return bool(server) and server.status == "ACTIVE"
-    wait_until(is_active, seconds, f"server {name} ACTIVE")
+        return server if server and (server.status == "ACTIVE" or server.status == "ERROR" and server.id != broken) else None
+    server = wait_until(settled, seconds, f"server {name} ACTIVE")
+    if server.status == "ERROR":
+        raise Failed(f"The server is in ERROR: {reason(cloud, server.id)}")
 
 
 def console(options) -> None:
@@ -183,6 +183,12 @@ def image_ids(options) -> None:
         print(next(iter(cloud.image.images(name=name))).id)
 
 
+def compute_version(_options) -> None:
+    """Prints the highest microversion that the Compute API advertises."""
+    cloud = openstack.connect(cloud="nova-lite")
+    print(".".join(str(number) for number in cloud.compute.get_endpoint_data().max_microversion))
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
@@ -203,6 +209,7 @@ def parse():
     waiting.add_argument("name")
     waiting.add_argument("--timeout", type=float, default=180)
     command(remove)
+    command(compute_version)
     command(image_ids).add_argument("name", nargs="+")
     return parser.parse_args()
 
