@@ -16,6 +16,7 @@ from nova_lite.api import faults, microversions
 
 LOG = logging.getLogger(__name__)
 CONTEXT = "nova_lite.context"
+DEADLOCK_TRIES = 5
 _PROJECT_ID = re.compile(r"^[0-9a-f-]+$")
 UNEXPECTED = "Unexpected API Error. The request id {request_id} finds it in the log of the API.\n{kind}"
 
@@ -173,7 +174,17 @@ class Application:
         if route.policy is not None:
             request.authorize(route.policy)
         self._validate(route, request, content)
-        return self._render(route, request, route.handler(request, **values))
+        return self._render(route, request, self._handle(route, request, values))
+
+    def _handle(self, route: Route, request: Request, values: dict) -> Any:
+        # A handler writes in one transaction and rings after its commit, so a deadlock's victim has done nothing yet and may be run again.
+        for _ in range(DEADLOCK_TRIES - 1):
+            try:
+                return route.handler(request, **values)
+            except exception.DatabaseDeadlock:
+                if route.raw:
+                    raise
+        return route.handler(request, **values)
 
     def _content(self, http: webob.Request) -> Any:
         length = http.content_length

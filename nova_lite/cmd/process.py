@@ -15,7 +15,7 @@ SUPERSEDED = 3
 
 
 def _keep_heap_small() -> None:
-    """Have the C library give freed memory back: password hashes and images pass through large blocks, and native threads keep arenas of their own."""
+    """Have the C library give freed memory back: password hashes pass through large blocks, native threads keep arenas of their own."""
     libc = ctypes.CDLL(None)
     with contextlib.suppress(AttributeError):
         # M_TRIM_THRESHOLD, M_ARENA_MAX of glibc's malloc.h; other C libraries lack mallopt.

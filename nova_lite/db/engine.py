@@ -6,13 +6,15 @@ No green thread may yield (send, sleep, spawn and wait) inside ``write``: commit
 """
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 
 from nova_lite import concurrency, exception
 
+T = TypeVar("T")
 DEADLOCKS = ("40001", "40P01", 1213, 1205)
 DRIVERS = {"postgresql": "postgresql+pg8000", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 
@@ -69,9 +71,20 @@ class Database:
                 return
             with self._writers, self._sessions() as tx:
                 tx.connection(execution_options={"nova_lite_write": True})
-                with tx.begin_nested() if tx.in_nested_transaction() else contextlib.nullcontext():
-                    yield tx
+                yield tx
                 tx.commit()
+
+    def transact(self, function: Callable[[orm.Session], T], tries: int = 5) -> T:
+        """``function(tx)`` in a write transaction, run again from the start when the database chose it as a deadlock's victim."""
+        for turn in range(1, tries + 1):
+            try:
+                with self.write() as tx:
+                    return function(tx)
+            except exception.DatabaseDeadlock:
+                if turn == tries:
+                    raise
+                concurrency.sleep(0.01 * turn)
+        raise AssertionError("not reached")
 
     def create_all(self) -> None:
         """Make every table as the models say; for tests. Deployments use the migrations."""

@@ -36,9 +36,9 @@ def _build(job: Job) -> None:
     shop, server = job.shop, job.server
     wanted = server.request.get("networks") or []
     with contextlib.ExitStack() as undo:
-        with shop.db.write() as tx:
-            nics = server_ports.allocate(tx, server.id, server.project_id, shop.host, wanted, zone=server.availability_zone or "nova")
-        undo.callback(_leave_networks, job, nics)
+        zone = server.availability_zone or "nova"
+        nics = shop.db.transact(lambda tx: server_ports.allocate(tx, server.id, server.project_id, shop.host, wanted, zone=zone))
+        undo.callback(_leave_networks, job)
         hooks.reached("build.addresses")
         job_.prepare_networks(job, nics)
         guest = job_.describe(job, nics, ["default"])
@@ -55,9 +55,9 @@ def _build(job: Job) -> None:
         undo.pop_all()
 
 
-def _leave_networks(job: Job, nics: list[dict]) -> None:
-    with job.shop.db.write() as tx:
-        networks = server_ports.release(tx, job.server.id)
+def _leave_networks(job: Job) -> None:
+    # The ports stay the server's: nobody else may take the user's own port before the next host has it.
+    networks = job.shop.db.transact(lambda tx: server_ports.unbind(tx, job.server.id))
     if networks:
         ring(job.shop.network.refresh, job.ctx, job.shop.host, network_ids=networks)
 
@@ -87,6 +87,7 @@ def _hand_back(job: Job, error: Exception) -> None:
                                         task_started_at=now, task_deadline=task.deadline("create", now)):
                 raise exception.TaskLost(token=job.token, server_id=server.id)
         else:
+            server_ports.release(tx, server.id)
             task.fail(tx, server, job.token, _reason(error, request), shop.host, job.started, EVENT, host=None, node=None,
                       request={key: server.request.get(key) for key in KEPT})
     if again:

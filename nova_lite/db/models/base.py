@@ -1,7 +1,7 @@
 """The base of all models and the column types that read the same on SQLite, PostgreSQL and MariaDB."""
 import datetime
-import json
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import orm, types
 from sqlalchemy.dialects import mysql
@@ -30,10 +30,10 @@ class Json(types.TypeDecorator):
     cache_ok = True
 
     def process_bind_param(self, value, dialect):
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else orjson.dumps(value).decode()
 
     def process_result_value(self, value, dialect):
-        return None if value is None else json.loads(value)
+        return None if value is None else orjson.loads(value)
 
 
 LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")

@@ -35,11 +35,12 @@ def domain_xml(guest: types.Guest, host: HostCapabilities, settings: LibvirtSett
     return to_text(dom.Domain(
         type=host.virt_type, name=name or domain_name(guest.server_id), uuid=guest.server_id,
         metadata=dom.Metadata(name=_printable(guest.name), flavor=_printable(guest.flavor_name), project=guest.project_id,
-                              user=guest.user_id),
+                              user=guest.user_id, state_path=settings.state_path),
         memory=guest.memory_mb, vcpus=guest.vcpus,
         sysinfo=_sysinfo(guest) if host.arch in _HAS_SMBIOS else None,
         os=_os(guest, host, settings, machine, files),
-        features=dom.Features(acpi=host.arch in _HAS_SMBIOS, apic=x86, vmport="off" if x86 else None),
+        features=dom.Features(acpi=host.arch in _HAS_SMBIOS, apic=x86, vmport="off" if x86 else None,
+                              smm="on" if x86 and _wants_secure_boot(guest) else None),
         cpu=_cpu(guest, host, settings),
         clock=_clock(host),
         devices=_devices(guest, host, settings, machine, files),
@@ -69,11 +70,18 @@ def _os(guest, host, settings, machine, files) -> dom.Os:
         if not host.has_uefi:
             raise exception.HypervisorError(reason="the image asks for UEFI, and this host has no UEFI firmware; install ovmf")
         os.firmware, os.nvram = "efi", files.nvram
+        # Without a word libvirt takes the strictest firmware, which starts signed systems only.
+        secure = _wants_secure_boot(guest)
+        os.firmware_features = [dom.FirmwareFeature(enabled=secure, name=name) for name in ("secure-boot", "enrolled-keys")]
     if guest.kernel:
         os.kernel = layout.image_path(settings.state_path, guest.kernel.id)
         os.initrd = layout.image_path(settings.state_path, guest.ramdisk.id) if guest.ramdisk else None
         os.cmdline = _kernel_cmdline(guest, host)
     return os
+
+
+def _wants_secure_boot(guest: types.Guest) -> bool:
+    return "required" in (guest.properties.get("os_secure_boot"), guest.extra_specs.get("os:secure_boot"))
 
 
 def _kernel_cmdline(guest: types.Guest, host: HostCapabilities) -> str:

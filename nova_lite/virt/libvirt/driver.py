@@ -19,7 +19,8 @@ class LibvirtDriver(driver.Driver):
     def __init__(self, settings: LibvirtSettings):
         self._settings = settings
         self._store = disks.DiskStore(settings.state_path, settings.host)
-        self._watcher = Watcher(settings.uri, settings.call_timeout)
+        self._domains = lifecycle.Domains(settings.state_path)
+        self._watcher = Watcher(settings.uri, settings.call_timeout, self._domains)
         self._host: host.HostCapabilities | None = None
 
     # ---- host ----------------------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ class LibvirtDriver(driver.Driver):
         return self._store.server_ids()
 
     def power_state(self, server_id: str) -> types.PowerState:
-        return self._watcher.connection.call(lifecycle.power_state, server_id)
+        return self._watcher.connection.call(self._domains.state, server_id)
 
     # ---- disks ---------------------------------------------------------------------------------------------------
     def create_disks(self, guest: types.Guest, fetch: driver.Fetch) -> None:
@@ -86,28 +87,28 @@ class LibvirtDriver(driver.Driver):
     def start_guest(self, guest: types.Guest) -> None:
         found, long_name = self._capabilities(), f"instance-{guest.server_id}"
         self._watcher.connection.call(
-            lifecycle.start, guest.server_id, domain.domain_xml(guest, found, self._settings),
+            self._domains.start, guest.server_id, domain.domain_xml(guest, found, self._settings),
             domain.domain_xml(guest, found, self._settings, name=long_name))
 
     def destroy_guest(self, server_id: str) -> None:
-        self._watcher.connection.call(lifecycle.forget, server_id)
+        self._watcher.connection.call(self._domains.forget, server_id)
 
     def stop_guest(self, server_id: str, timeout: int) -> bool:
         if timeout <= 0:
             was_off = self.power_state(server_id) in power.OFF
-            self._watcher.connection.call(lifecycle.power_off, server_id)
+            self._watcher.connection.call(self._domains.power_off, server_id)
             return was_off
-        if power.shut_down(self._watcher, server_id, timeout, self._settings.shutdown_resend):
+        if power.shut_down(self._watcher, self._domains, server_id, timeout, self._settings.shutdown_resend):
             return True
-        self._watcher.connection.call(lifecycle.power_off, server_id)
+        self._watcher.connection.call(self._domains.power_off, server_id)
         return False
 
     def reboot_soft(self, server_id: str, timeout: int) -> bool:
-        return power.restart(self._watcher, server_id, timeout, self._settings.shutdown_resend)
+        return power.restart(self._watcher, self._domains, server_id, timeout, self._settings.shutdown_resend)
 
     def reboot_hard(self, guest: types.Guest) -> None:
         try:
-            self._watcher.connection.call(lifecycle.power_off, guest.server_id)
+            self._watcher.connection.call(self._domains.power_off, guest.server_id)
         except exception.GuestNotFound:
             LOG.info("guest %s has no domain; it is defined anew", guest.server_id)
         self.start_guest(guest)

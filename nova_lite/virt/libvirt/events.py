@@ -52,7 +52,7 @@ def _run_loop() -> None:
 class Watcher:
     """Owns the driver's connection. ``on_event`` is called in a green thread, one event after the other."""
 
-    def __init__(self, uri: str, call_timeout: float):
+    def __init__(self, uri: str, call_timeout: float, domains: lifecycle.Domains):
         self._uri = uri
         self._call_timeout = call_timeout
         self._queue: concurrency.NativeQueue | None = None
@@ -62,7 +62,7 @@ class Watcher:
         self._waiters = collections.defaultdict(set)
         self._asked = set()
         self._states: dict[str, types.PowerState] = {}
-        self._ours = lifecycle.Recognizer()
+        self._domains = domains
 
     # ---- for the driver ------------------------------------------------------------------------------------------
     def start(self, on_event) -> None:
@@ -92,7 +92,7 @@ class Watcher:
 
     def guests(self) -> dict[str, types.PowerState]:
         """Our guests and their states, by server id."""
-        return self.connection.call(lifecycle.list_guests, self._ours)
+        return self.connection.call(self._domains.states)
 
     @contextlib.contextmanager
     def asked(self, server_id: str):
@@ -170,9 +170,9 @@ class Watcher:
         self._report(server_id, state, text, by_itself)
 
     def _is_ours(self, server_id: str) -> bool:
-        known = self._ours.verdict(server_id)
+        known = self._domains.verdict(server_id)
         if known is None:
-            known = self.connection.call(lifecycle.is_ours, server_id, self._ours)
+            known = self.connection.call(self._domains.is_ours, server_id)
         return known
 
     def _tell(self, server_id: str, what: str) -> None:

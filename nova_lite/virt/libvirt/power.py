@@ -1,27 +1,27 @@
 """Asking a guest to stop or restart, and seeing whether it does. Waits in green threads only."""
 from nova_lite import clock, concurrency
-from nova_lite.virt.libvirt import lifecycle
 from nova_lite.virt.libvirt.events import STOPPED, Watcher
+from nova_lite.virt.libvirt.lifecycle import Domains
 from nova_lite.virt.types import PowerState
 
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
-def shut_down(watcher: Watcher, server_id: str, timeout: float, resend: float) -> bool:
+def shut_down(watcher: Watcher, domains: Domains, server_id: str, timeout: float, resend: float) -> bool:
     """Ask the guest to shut down, again each ``resend`` seconds. True once it is off, False after ``timeout`` seconds."""
     with watcher.asked(server_id), watcher.changes(server_id) as changes:
-        return _ask_until(watcher, lifecycle.press_power_button, server_id, changes, timeout, resend) == STOPPED
+        return _ask_until(watcher, domains.press_power_button, server_id, changes, timeout, resend) == STOPPED
 
 
-def restart(watcher: Watcher, server_id: str, timeout: float, resend: float) -> bool:
+def restart(watcher: Watcher, domains: Domains, server_id: str, timeout: float, resend: float) -> bool:
     """Ask the guest to restart. True once it did, False after ``timeout`` seconds or when it does not run."""
-    if watcher.connection.call(lifecycle.power_state, server_id) != PowerState.RUNNING:
+    if watcher.connection.call(domains.state, server_id) != PowerState.RUNNING:
         return False
     with watcher.asked(server_id), watcher.changes(server_id) as changes:
-        outcome = _ask_until(watcher, lifecycle.ask_to_reboot, server_id, changes, timeout, resend)
+        outcome = _ask_until(watcher, domains.ask_to_reboot, server_id, changes, timeout, resend)
         if outcome == STOPPED:
             # It took the button for a request to switch off.
-            watcher.connection.call(lifecycle.start_again, server_id)
+            watcher.connection.call(domains.start_again, server_id)
         return outcome is not None
 
 

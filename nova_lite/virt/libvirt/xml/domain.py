@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 from nova_lite.virt.libvirt.xml.element import Element, Flag, Part, Value
 
 NAMESPACE = "urn:nova-lite:guest:1"
-"""Marks the domains that are ours; a domain without it is never listed nor touched."""
+"""Marks the domains that are ours, together with the state path; a domain without both is never listed nor touched."""
 
 ElementTree.register_namespace("nova-lite", NAMESPACE)
 
@@ -17,6 +17,12 @@ class Metadata(Element):
     flavor = Value(f"{{{NAMESPACE}}}flavor")
     project = Value(f"{{{NAMESPACE}}}project")
     user = Value(f"{{{NAMESPACE}}}user")
+    state_path = Value(f"{{{NAMESPACE}}}state_path")
+
+
+def read_state_path(mark: str) -> str | None:
+    """The state path in the text of a domain's Metadata, or None."""
+    return ElementTree.fromstring(mark).findtext(f"{{{NAMESPACE}}}state_path")
 
 
 class Entry(Element):
@@ -35,6 +41,14 @@ class Sysinfo(Element):
     system = Part("system")
 
 
+class FirmwareFeature(Element):
+    """What the firmware must have (enabled) or must not."""
+
+    tag = "feature"
+    enabled = Value("@enabled")
+    name = Value("@name")
+
+
 class Os(Element):
     """How the guest boots."""
 
@@ -43,6 +57,7 @@ class Os(Element):
     type = Value("type", "hvm")
     arch = Value("type/@arch")
     machine = Value("type/@machine")
+    firmware_features = Part("firmware")
     kernel = Value("kernel")
     initrd = Value("initrd")
     cmdline = Value("cmdline")
@@ -58,6 +73,7 @@ class Features(Element):
     acpi = Flag("acpi")
     apic = Flag("apic")
     vmport = Value("vmport/@state")
+    smm = Value("smm/@state")
 
 
 class Cpu(Element):
