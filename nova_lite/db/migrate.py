@@ -19,13 +19,14 @@ def _config(connection=None):
 def upgrade(db: Database, revision: str = "head") -> None:
     """Migrate to ``revision``. Safe to call again, and from two processes at once."""
     from alembic import command
-    with db.engine.connect() as connection:
+    with db.engine.connect().execution_options(nova_lite_write=True) as connection:
         _lock(db, connection)
         command.upgrade(_config(connection), revision)
         connection.commit()
 
 
 def _lock(db: Database, connection) -> None:
+    # SQLite is locked by the transaction's own BEGIN IMMEDIATE.
     if db.engine.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7236452)")
     elif db.engine.dialect.name in ("mysql", "mariadb"):
