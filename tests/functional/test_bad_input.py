@@ -43,6 +43,7 @@ BAD_CREATES = [
     ({"tags": ["a,b"]}, 400, "tags/0"),
     ({"hostname": "-bad-"}, 400, "hostname"),
     ({"block_device_mapping_v2": [{"source_type": "volume", "uuid": NOBODY, "boot_index": 0, "destination_type": "volume"}]}, 400, "volumes"),
+    ({"security_groups": [{"name": "no-such"}]}, 400, "Security group no-such not found."),
     ({"availability_zone": "nova:nohost"}, 400, "Compute host nohost could not be found."),
 ]
 

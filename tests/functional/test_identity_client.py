@@ -41,7 +41,7 @@ def test_catalog_domains_and_discovery(admin):
     services = {entry["Name"]: entry["Type"] for entry in admin.json("catalog", "list")}
     assert services["nova-lite-identity"] == "identity"
     assert [d["Name"] for d in admin.json("domain", "list")] == ["Default"]
-    assert {r["Name"] for r in admin.json("role", "list")} == {"admin", "member", "reader", "service"}
+    assert {r["Name"] for r in admin.json("role", "list")} == {"admin", "manager", "member", "reader", "service"}
     assert admin.json("endpoint", "list", "--service", "identity")
     versions = admin.json("versions", "show", "--service", "identity")
     assert [v["Status"] for v in versions] == ["CURRENT"] * len(versions) and versions[0]["Version"] == "3.14"

@@ -56,6 +56,7 @@ def test_more_than_the_hosts_hold_ends_in_error_saying_why(cloud):
     assert server["fault"]["code"] == 500
     assert server["fault"]["message"].startswith("No valid host was found. 2 hosts considered")
     assert "RAM" in server["fault"]["message"] and "host1" not in server["fault"]["message"]
+    assert cloud.act(server_id, "reboot", {"type": "HARD"}).json["conflictingRequest"]["message"] == f"Instance {server_id} is not ready"
     cloud.delete(server_id)
 
 
@@ -118,7 +119,9 @@ def test_updates_locks_and_states(cloud):
     server_id = cloud.boot(name="plain")
     member = cloud.add_user("locker")
     theirs = cloud.boot(member, "theirs")
-    answer = cloud.admin.put(f"/servers/{server_id}", {"server": {"name": "renamed", "description": "text", "accessIPv4": "192.0.2.1"}})
+    answer = cloud.admin.put(f"/servers/{server_id}", {"server": {"name": "renamed", "description": "text", "accessIPv4": "192.0.2.1",
+                                                                  "accessIPv6": "2001:DB8:0::192.0.2.1"}})
+    assert answer.json["server"]["accessIPv6"] == "2001:db8::c000:201"
     assert answer.json["server"]["name"] == "renamed" and answer.json["server"]["accessIPv4"] == "192.0.2.1"
     assert cloud.act(theirs, "lock", {"locked_reason": "busy"}, member).status == 202
     shown = cloud.show(theirs, member)

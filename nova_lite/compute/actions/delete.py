@@ -13,11 +13,11 @@ def delete(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = 
     Raises ServerNotFound, ServerLocked.
     """
     with deps.db.write() as tx:
-        server = servers_.get(tx, ctx, server_id)
-        token = task.begin(tx, ctx, server, "delete", ignore_lock=ignore_lock)
+        token = task.begin(tx, ctx, servers_.get(tx, ctx, server_id), "delete", ignore_lock=ignore_lock)
+        # Read anew: until the task was ours a scheduler could still give the server a host.
+        server = servers_.with_task(tx, server_id, token)
         local = server.host is None or not hosts_.is_host_up(tx, server.host, clock.now(), deps.service_down_time)
         if local:
-            server = servers_.with_task(tx, server_id, token)
             removal.remove(tx, server, token, server.host)
     if not local:
         ring(deps.compute.run_task, ctx, server.host, server_id=server_id, token=token)

@@ -1,4 +1,5 @@
 """Asking for power changes: reboot, start, stop."""
+from nova_lite import exception
 from nova_lite.compute import task
 from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
@@ -23,5 +24,7 @@ def stop(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = Fa
 def _begin(deps: Deps, ctx: RequestContext, server_id: str, action: str, ignore_lock: bool) -> None:
     with deps.db.write() as tx:
         server = servers_.get(tx, ctx, server_id)
+        if server.host is None:
+            raise exception.Conflict(f"Instance {server_id} is not ready")
         token = task.begin(tx, ctx, server, action, ignore_lock=ignore_lock)
     ring(deps.compute.run_task, ctx, server.host, server_id=server_id, token=token)

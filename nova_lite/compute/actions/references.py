@@ -38,6 +38,9 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
     _limits(deps.quota_defaults, wanted)
     _zone(tx, deps, wanted)
     networks = server_ports.check_requested(tx, ctx, wanted.networks, count=wanted.max_count)
+    groups = server_ports.check_groups(tx, ctx, wanted.security_groups or [])
+    if groups:
+        networks = [{**nic, "security_groups": groups} for nic in networks]
     return Found(flavor, image, _key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
                  _root_device(image))
 
