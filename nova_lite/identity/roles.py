@@ -1,7 +1,7 @@
 """Which role implies which: who has the first has the others too. Policies therefore ask for the least role that suffices."""
 from collections.abc import Iterable
 
-IMPLIES: dict[str, tuple[str, ...]] = {"admin": ("member",), "member": ("reader",)}
+IMPLIES: dict[str, tuple[str, ...]] = {"admin": ("manager",), "manager": ("member",), "member": ("reader",)}
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:

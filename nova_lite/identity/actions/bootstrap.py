@@ -7,7 +7,7 @@ from nova_lite.identity import domains
 from nova_lite.identity.actions import tokens
 from nova_lite.identity.deps import Deps
 
-ROLES = ("admin", "member", "reader", "service")
+ROLES = ("admin", "manager", "member", "reader", "service")
 ADMIN = "admin"
 
 

@@ -36,7 +36,7 @@ def test_token_body(anonymous):
     token = response.json["token"]
     assert set(token) == {"methods", "user", "audit_ids", "expires_at", "issued_at", "project", "is_domain", "roles", "catalog"}
     assert token["project"]["name"] == "admin" and token["project"]["domain"] == {"id": "default", "name": "Default"}
-    assert [role["name"] for role in token["roles"]] == ["admin", "member", "reader"]
+    assert [role["name"] for role in token["roles"]] == ["admin", "manager", "member", "reader"]
     assert token["expires_at"].endswith("Z") and len(token["expires_at"]) == 27
     image = next(entry for entry in token["catalog"] if entry["type"] == "image")
     assert {e["interface"] for e in image["endpoints"]} == {"public", "internal", "admin"}

@@ -38,11 +38,11 @@ def test_bootstrap_mends_what_is_missing(deps):
         role = db.find(tx, Role, name="reader")
         db.delete_role(tx, role.id)
     bootstrap.bootstrap(deps, "another")
-    assert {role.name for role in role_actions.list_all(deps, {}, db.Page())} == {"admin", "member", "reader", "service"}
+    assert {role.name for role in role_actions.list_all(deps, {}, db.Page())} == {"admin", "manager", "member", "reader", "service"}
 
 
 @pytest.mark.parametrize(("names", "expected"), [
-    ([], ()), (["reader"], ("reader",)), (["member"], ("member", "reader")), (["admin"], ("admin", "member", "reader")),
+    ([], ()), (["reader"], ("reader",)), (["member"], ("member", "reader")), (["admin"], ("admin", "manager", "member", "reader")),
     (["service", "reader"], ("reader", "service"))])
 def test_roles_imply_roles(names, expected):
     assert roles.expand(names) == expected

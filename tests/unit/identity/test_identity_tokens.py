@@ -95,7 +95,7 @@ def test_validate_gives_the_context_with_implied_roles(deps, ada):
     assert ctx.roles == ("member", "reader") and not ctx.is_admin
     admin, _ = login(deps, "admin", identity_cloud.PASSWORD, "admin")
     ctx = actions.validate(deps, admin, "req-2")
-    assert ctx.roles == ("admin", "member", "reader") and ctx.is_admin
+    assert ctx.roles == ("admin", "manager", "member", "reader") and ctx.is_admin
 
 
 def test_validate_sends_one_select(deps, ada):
