@@ -80,6 +80,18 @@ def port_with(tx: orm.Session, group_id: str) -> str | None:
     return tx.scalar(sa.select(Port.id).where(text.contains(f'"{group_id}"')).limit(1))
 
 
+def named(tx: orm.Session, project_id: str, references: Iterable[str]) -> dict[str, list[str]]:
+    """{reference: ids of the project's groups with that id or name}; those that match none are left out."""
+    wanted = set(references)
+    found: dict[str, list[str]] = {}
+    query = sa.select(SecurityGroup.id, SecurityGroup.name).where(
+        SecurityGroup.project_id == project_id, sa.or_(SecurityGroup.id.in_(wanted), SecurityGroup.name.in_(wanted)))
+    for row in tx.execute(query) if wanted else ():
+        for reference in wanted & {row.id, row.name}:
+            found.setdefault(reference, []).append(row.id)
+    return found
+
+
 def missing(tx: orm.Session, project_id: str, group_ids: Iterable[str]) -> str | None:
     """The first of the groups that is not the project's (its default group always is)."""
     wanted = [group_id for group_id in group_ids if group_id != default_id(project_id)]

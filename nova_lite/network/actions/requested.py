@@ -7,6 +7,7 @@ import uuid
 from nova_lite import exception
 from nova_lite.db import networks as db_networks
 from nova_lite.db import ports as db_ports
+from nova_lite.db import securitygroups as db_securitygroups
 from nova_lite.db import server_ports as db_server_ports
 from nova_lite.network import errors, ipam
 
@@ -35,6 +36,23 @@ def check_requested(tx, ctx, requested, *, count: int = 1, mtu: int = 1450) -> l
     _check_ports(tx, ctx, wanted)
     _check_networks(tx, ctx, wanted)
     return wanted
+
+
+def check_groups(tx, ctx, references) -> list[str]:
+    """The ids of the security groups that ``references`` name, by name or id; empty where that is the default group alone.
+
+    Raises Invalid (no such group in the caller's project) or Conflict (several of that name).
+    """
+    if set(references) <= {db_securitygroups.DEFAULT_NAME}:
+        return []
+    default = db_securitygroups.default_id(ctx.project_id)
+    found = {db_securitygroups.DEFAULT_NAME: [default], default: [default], **db_securitygroups.named(tx, ctx.project_id, references)}
+    for reference in references:
+        if reference not in found:
+            raise exception.Invalid(f"Security group {reference} not found.")
+        if len(found[reference]) > 1:
+            raise exception.Conflict(f"Multiple security groups found matching '{reference}'. Use an ID to be more specific.")
+    return list(dict.fromkeys(found[reference][0] for reference in references))
 
 
 def _nic(network_id: str) -> dict:

@@ -9,10 +9,11 @@ from nova_lite import exception
 from nova_lite.db import securitygroups as db_securitygroups
 from nova_lite.db import server_ports as db_server_ports
 from nova_lite.network import errors, ipam
-from nova_lite.network.actions.requested import check_requested
+from nova_lite.network.actions.requested import check_groups, check_requested
 from nova_lite.network.naming import bridge_name, tap_name
 
-__all__ = ["addresses", "allocate", "check_requested", "nics", "release", "security_groups", "server_of_address", "servers_with_address", "unbind"]
+__all__ = ["addresses", "allocate", "check_groups", "check_requested", "nics", "release", "security_groups", "server_of_address",
+           "servers_with_address", "unbind"]
 
 ROUNDS, MAC_TRIES = 64, 4
 
@@ -43,10 +44,10 @@ def allocate(tx, server_id: str, project_id: str, host: str, requested: Sequence
 
 
 def _make_ports(tx, server_id, project_id, networks, requested, fresh, bound) -> list[dict]:
-    groups = [db_securitygroups.default_id(project_id)]
+    default = [db_securitygroups.default_id(project_id)]
     rows = [{"id": str(uuid.uuid4()), "network_id": requested[index]["network_id"], "project_id": project_id, "mac": ipam.new_mac(),
-             "device_id": server_id, "server_made": True, "request_index": index, "tag": requested[index]["tag"], "security_groups": groups,
-             **bound} for index in fresh]
+             "device_id": server_id, "server_made": True, "request_index": index, "tag": requested[index]["tag"],
+             "security_groups": requested[index].get("security_groups") or default, **bound} for index in fresh]
     _insert_ports(tx, rows)
     wants = [(row, fixed_ip) for row, fixed_ip in zip(rows, (requested[index]["fixed_ip"] for index in fresh), strict=True)]
     held = claim_addresses(tx, networks, [(row["id"], row["network_id"], subnets)

@@ -6,7 +6,8 @@ import pytest
 from nova_lite import exception
 from nova_lite.context import RequestContext
 from nova_lite.db import ports as db_ports
-from nova_lite.db.models.network import Port
+from nova_lite.db import securitygroups as db_securitygroups
+from nova_lite.db.models.network import Port, SecurityGroup
 from nova_lite.network import errors, ipam
 from nova_lite.network.actions import server_ports
 
@@ -270,3 +271,23 @@ def test_a_users_port_that_names_a_server_is_not_that_servers(db, make_network):
         assert server_ports.server_of_address(tx, network_id, "10.0.0.66") is None
         assert server_ports.addresses(tx, [SERVER]) == {} and server_ports.nics(tx, SERVER) == []
         assert server_ports.release(tx, SERVER) == []
+
+
+def test_security_groups_by_name_or_id(db, ctx, check, allocate, make_network):
+    make_network("10.0.0.0/24")
+    with db.write() as tx:
+        rows = [SecurityGroup(id=str(uuid.uuid4()), project_id=project, name=name, description="")
+                for project, name in (("project-a", "web"), ("project-a", "twice"), ("project-a", "twice"), ("somebody-else", "theirs"))]
+        tx.add_all(rows)
+        tx.flush()
+        web, theirs = rows[0].id, rows[3].id
+        default = db_securitygroups.default_id("project-a")
+        assert server_ports.check_groups(tx, ctx, []) == server_ports.check_groups(tx, ctx, ["default"]) == []
+        assert server_ports.check_groups(tx, ctx, ["web", "default", web]) == [web, default]
+        for unknown in ("mail", "theirs", theirs):
+            with pytest.raises(exception.Invalid, match=f"Security group {unknown} not found"):
+                server_ports.check_groups(tx, ctx, ["web", unknown])
+        with pytest.raises(exception.Conflict, match="twice"):
+            server_ports.check_groups(tx, ctx, ["twice"])
+    given = allocate([{**nic, "security_groups": [web]} for nic in check(None)])
+    assert [nic["security_groups"] for nic in given] == [[web]]
