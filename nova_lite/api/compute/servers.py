@@ -49,8 +49,9 @@ def _wanted(request, content: dict) -> create_.Wanted:
         config_drive=values.truth(content.get("config_drive", False)), personality=content.get("personality", []),
         tags=content.get("tags", []), hints=request.body.get("os:scheduler_hints") or request.body.get("OS-SCH-HNT:scheduler_hints") or {},
         description=content.get("description") if request.at_least("2.19") else content["name"].strip(), hostname=content.get("hostname"),
-        disk_config=content.get("OS-DCF:diskConfig"), access_ip_v4=content.get("accessIPv4"), access_ip_v6=content.get("accessIPv6"),
-        admin_pass=content.get("adminPass"), trusted_certs=content.get("trusted_image_certificates"),
+        disk_config=content.get("OS-DCF:diskConfig"), access_ip_v4=values.address(content.get("accessIPv4")),
+        access_ip_v6=values.address(content.get("accessIPv6")), admin_pass=content.get("adminPass"),
+        trusted_certs=content.get("trusted_image_certificates"),
         security_groups=[item["name"] for item in content.get("security_groups", []) if item.get("name")])
 
 
@@ -116,11 +117,12 @@ def show(request, id):
 
 COLUMNS = {"name": "name", "OS-DCF:diskConfig": "disk_config", "accessIPv4": "access_ip_v4", "accessIPv6": "access_ip_v6",
            "description": "description", "hostname": "hostname"}
+CANONICAL = {"name": str.strip, "accessIPv4": values.address, "accessIPv6": values.address}
 
 
 def update(request, id):
     """``PUT /servers/{id}``."""
-    changes = {COLUMNS[key]: value.strip() if key == "name" else value for key, value in request.body["server"].items()}
+    changes = {COLUMNS[key]: CANONICAL[key](value) if key in CANONICAL else value for key, value in request.body["server"].items()}
     return {"server": server_view.updated(request, details.update(request.deps, request.ctx, id, **changes))}
 
 

@@ -1,4 +1,5 @@
 """JSON schemas of the values that many bodies and query strings of the Compute API share."""
+import ipaddress
 import re
 import uuid
 
@@ -35,6 +36,11 @@ def number(text: str, name: str) -> int:
     if not re.fullmatch("-?[0-9]+", text):
         raise exception.Invalid(f"Invalid input received: {name} must be an integer")
     return int(text) if len(text) <= 10 and abs(int(text)) <= MAX_INT else -1
+
+
+def address(text: str | None) -> str | None:
+    """An IP address in the one form that answers and filters use; None stays None."""
+    return text and str(ipaddress.ip_address(text))
 
 
 def is_uuid(text: str) -> bool:
