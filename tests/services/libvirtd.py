@@ -8,6 +8,7 @@ Where there is a /dev/kvm that the CPU cannot back, libvirtd probes QEMU anew be
 namespace of its own in which /dev/kvm is an empty file; the machine's device stays as it is.
 """
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,13 +31,16 @@ if [ -n "$PRIVATE" ]; then
         mount --bind "$PRIVATE$folder" "$folder"
     done
 fi
-if [ -n "$HIDE_KVM" ] && [ "$DAEMON" = libvirtd ]; then
-    : >/run/libvirt/no-kvm
-    chmod 600 /run/libvirt/no-kvm
-    # libvirt would give each guest a /dev of its own, and fails to where a single file of /dev is a mount.
-    { cat /etc/libvirt/qemu.conf; echo 'namespaces = []'; } >/run/libvirt/no-kvm.conf
-    mount --bind /run/libvirt/no-kvm /dev/kvm
-    mount --bind /run/libvirt/no-kvm.conf /etc/libvirt/qemu.conf
+if [ "$DAEMON" = libvirtd ] && [ -n "$SETTINGS$HIDE_KVM" ]; then
+    { cat /etc/libvirt/qemu.conf; echo "$SETTINGS"; } >/run/libvirt/tests-qemu.conf
+    if [ -n "$HIDE_KVM" ]; then
+        # libvirt would give each guest a /dev of its own, and fails to where a single file of /dev is a mount.
+        echo 'namespaces = []' >>/run/libvirt/tests-qemu.conf
+        : >/run/libvirt/no-kvm
+        chmod 600 /run/libvirt/no-kvm
+        mount --bind /run/libvirt/no-kvm /dev/kvm
+    fi
+    mount --bind /run/libvirt/tests-qemu.conf /etc/libvirt/qemu.conf
 fi
 exec "$DAEMON" -d -p "$PID_FILE"
 """
@@ -50,6 +54,7 @@ class Libvirtd:
         self._run = Path("/run")
         self._socket = Path("/run/libvirt/libvirt-sock")
         self._private = ""
+        self._settings = ""
         self._started: dict[str, int] = {}
         self.start()
 
@@ -69,7 +74,7 @@ class Libvirtd:
             pid_file = self._run / f"{name}.pid"
             if _running(name, pid_file) is None:
                 environment = {"PATH": _PATH, "DAEMON": name, "PID_FILE": str(pid_file), "PRIVATE": self._private,
-                               "HIDE_KVM": "1" if _kvm_is_hollow() else ""}
+                               "SETTINGS": self._settings, "HIDE_KVM": "1" if _kvm_is_hollow() else ""}
                 # "slave": network namespaces that are mounted later are still seen.
                 subprocess.run(["unshare", "--mount", "--propagation", "slave", "sh", "-c", _START], check=True, env=environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -111,6 +116,9 @@ class PrivateLibvirtd(Libvirtd):
         # QEMU's account must reach its monitor sockets.
         self.folder.chmod(0o711)
         self._private = str(self.folder)
+        # Several libvirtds would hand out the same display ports.
+        first = random.randrange(10000, 30000, 100)
+        self._settings = f"remote_display_port_min = {first}\nremote_display_port_max = {first + 99}"
         self._run = self.folder
         self._socket = self.folder / "run/libvirt/libvirt-sock"
         self.uri = f"qemu+unix:///system?socket={self._socket}"

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable
 
 import libvirt
 
-from nova_lite import concurrency, exception, log
+from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
 from nova_lite.virt.libvirt import console, disks, domain, host, layout, lifecycle, power
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
 LOG = log.get(__name__)
+
+SLOW_ANSWER_SECONDS = 2.0
 
 
 class LibvirtDriver(driver.Driver):
@@ -37,8 +39,13 @@ class LibvirtDriver(driver.Driver):
     def _probe(self, virt_type: str) -> host.HostCapabilities:
         call = self._watcher.connection.call
         found = host.read_capabilities(call(_capabilities), virt_type)
+        asked = clock.monotonic()
         machine = self._settings.machine or None
         found = host.with_domain_capabilities(found, call(_domain_capabilities, found.arch, machine, virt_type))
+        if clock.monotonic() - asked > SLOW_ANSWER_SECONDS:
+            LOG.warning("libvirt took %.1f s to answer what it should remember, so each guest's start will take minutes: it probes QEMU anew "
+                        "each time where root can open /dev/kvm and QEMU's account cannot; chgrp kvm /dev/kvm and chmod 660 /dev/kvm, "
+                        "or hide it from libvirtd", clock.monotonic() - asked)
         found, blocked = host.with_state_path(found, self._settings.state_path)
         if blocked:
             LOG.warning("QEMU's account cannot pass %s, so guests run as root; chmod o+x %s lets them run as that account",

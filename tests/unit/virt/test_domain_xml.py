@@ -53,7 +53,10 @@ def test_identity_size_and_mark():
     assert (xml.get("type"), xml.findtext("uuid"), xml.findtext("name")) == ("qemu", SERVER, "instance-0f2c81d0")
     assert (xml.findtext("memory"), xml.find("memory").get("unit"), xml.findtext("vcpu")) == ("512", "MiB", "2")
     mark = xml.find(f"metadata/{{{dom.NAMESPACE}}}guest")
-    assert [child.text for child in mark] == ["web", "m1.tiny", "p1", "u1"]
+    assert [child.text for child in mark] == ["web", "m1.tiny", "p1", "u1", "/state"]
+    assert dom.read_state_path(ElementTree.tostring(mark, encoding="unicode")) == "/state"
+    assert dom.read_state_path("<guest><name>n</name><state_path>/other</state_path></guest>") == "/other"
+    assert dom.read_state_path("<guest><name>n</name></guest>") is None
 
 
 @pytest.mark.parametrize("name", ["<b>&\"'", "tab\there", "nul\0\x1b", "Grüße 雲", "\ud800"])
@@ -160,6 +163,14 @@ def test_cpu_modes():
 def test_uefi():
     xml = build(dataclasses.replace(HOST, has_uefi=True), properties={"hw_firmware_type": "uefi"})
     assert xml.find("os").get("firmware") == "efi" and xml.findtext("os/nvram") == f"/state/servers/{SERVER}/nvram"
+
+
+@pytest.mark.parametrize("asked, expected", [({}, "no"), ({"os_secure_boot": "required"}, "yes"), ({"os_secure_boot": "optional"}, "no")])
+def test_secure_boot_only_where_it_is_required(asked, expected):
+    xml = build(dataclasses.replace(HOST, has_uefi=True), properties={"hw_firmware_type": "uefi", **asked})
+    assert {f.get("name"): f.get("enabled") for f in xml.iterfind("os/firmware/feature")} == {
+        "secure-boot": expected, "enrolled-keys": expected}
+    assert (xml.find("features/smm") is not None) == (expected == "yes")
 
 
 @pytest.mark.parametrize("changes, settings, words", [

@@ -21,8 +21,8 @@ class Metadata(Element):
 
 
 def read_state_path(mark: str) -> str | None:
-    """The state path in the text of a domain's Metadata, or None."""
-    return ElementTree.fromstring(mark).findtext(f"{{{NAMESPACE}}}state_path")
+    """The state path in the text of a domain's Metadata, or None. libvirt hands that text out without its namespace."""
+    return ElementTree.fromstring(mark).findtext("{*}state_path")
 
 
 class Entry(Element):
