@@ -111,3 +111,12 @@ def test_unknown_servers_and_paths(cloud):
     assert cloud.act(NOBODY, "os-stop").status == 404
     assert cloud.admin.get("/no-such-thing").status == 404
     assert cloud.admin.call("PATCH", "/servers").status == 405
+
+
+def test_as_many_servers_as_the_quota_admits(cloud):
+    answer = cloud.admin.post("/servers", cloud.body("some", min_count=2, max_count=9))
+    assert answer.status == 202, answer
+    servers = cloud.admin.get("/servers").json["servers"]
+    assert sorted(server["name"] for server in servers) == ["some-1", "some-2", "some-3", "some-4"]
+    for server in servers:
+        cloud.delete(server["id"])

@@ -68,23 +68,14 @@ def create(deps: Deps, ctx: RequestContext, wanted: Wanted) -> Created:
     with deps.db.write() as tx:
         found = references.check(tx, ctx, deps, wanted)
         flavor = found.flavor
-        count = _take_quota(tx, deps, ctx, wanted, {"instances": 1, "cores": flavor["vcpus"], "ram": flavor["memory_mb"]})
+        each = {"instances": 1, "cores": flavor["vcpus"], "ram": flavor["memory_mb"]}
+        count = quota.take_between(tx, ctx.project_id, ctx.user_id, each, wanted.min_count, wanted.max_count, deps.quota_defaults)
         rows = [_row(ctx, wanted, found, reservation_id, index, count) for index in range(count)]
         servers_.insert(tx, rows, sorted(set(wanted.tags)))
         ids = [row["id"] for row in rows]
         servers_.add_actions(tx, ids, "create", ctx, rows[0]["created_at"])
     ring(deps.scheduler.place_servers, ctx, server_ids=ids, tokens=[row["task_id"] for row in rows])
     return Created(ids, reservation_id, wanted.admin_pass, rows[0]["disk_config"])
-
-
-def _take_quota(tx, deps: Deps, ctx: RequestContext, wanted: Wanted, each: dict[str, int]) -> int:
-    count = wanted.max_count
-    if wanted.min_count < wanted.max_count:
-        free = quota.room(tx, ctx.project_id, ctx.user_id, deps.quota_defaults)
-        fits = [left // each[resource] for resource, left in free.items() if left is not None and each[resource]]
-        count = max(wanted.min_count, min([wanted.max_count, *fits]))
-    quota.take(tx, ctx.project_id, ctx.user_id, {resource: amount * count for resource, amount in each.items()}, deps.quota_defaults)
-    return count
 
 
 def _row(ctx: RequestContext, wanted: Wanted, found: references.Found, reservation_id: str, index: int, count: int) -> dict:
