@@ -58,7 +58,7 @@ def _is_moment(value: Any) -> bool:
     return not isinstance(value, str) or clock.parse(value) is not None
 
 
-@_format("regex")
+@_format("regex", (re.error,))
 def _is_regex(value: Any) -> bool:
     return not isinstance(value, str) or re.compile(value) is not None
 
