@@ -2,6 +2,7 @@
 
 The test process itself enters the controller's network namespace, so that nothing touches the machine's own network.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -16,8 +17,6 @@ from tests.live.machine import Machine
 
 CLONE_NEWNET = 0x40000000
 CONTROLLER = "10.99.0.1"
-LEFT_LINKS = ("br", "tap", "vx", "nl", "vnet")
-
 LIBVIRT = """
 for name in lib/libvirt log/libvirt cache/libvirt; do
     mkdir -p {folder}/var/$name /var/$name
@@ -28,7 +27,8 @@ mkdir -p {folder}/etc
 cp -r /etc/libvirt {folder}/etc/libvirt
 printf 'host_uuid = "%s"\\nauth_unix_rw = "none"\\n' {uuid} >>{folder}/etc/libvirt/libvirtd.conf
 printf 'namespaces = []\\nsecurity_driver = "none"\\ncgroup_controllers = []\\n' >>{folder}/etc/libvirt/qemu.conf
-rm -f {folder}/etc/libvirt/qemu/networks/autostart/*
+rm -rf {folder}/etc/libvirt/qemu
+mkdir {folder}/etc/libvirt/qemu
 mount --bind {folder}/etc/libvirt /etc/libvirt
 # A /dev/kvm that the CPU cannot back makes libvirtd probe QEMU anew before every call.
 if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then : >/run/no-kvm; chmod 600 /run/no-kvm; mount --bind /run/no-kvm /dev/kvm; fi
@@ -37,12 +37,11 @@ libvirtd -d
 """
 
 
-def enter_network(pid: int) -> None:
-    """Put this thread, and what it starts, into the network namespace of ``pid``."""
+def enter_network(descriptor: int) -> None:
+    """Put this thread, and what it starts, into the network namespace that an open file of /proc/PID/ns/net stands for."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/proc/{pid}/ns/net") as handle:
-        if libc.setns(handle.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
+    if libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 class ComputeHost(Machine):
@@ -64,23 +63,30 @@ class ComputeHost(Machine):
         controller.run("ip", "link", "set", port, "master", "lan", "up")
         self.run("ip", "addr", "add", f"{self.address}/24", "dev", "lan0")
         self.run("ip", "link", "set", "lan0", "up")
+        self._own_links = self._links()
 
     def daemon(self, module: str, config: pathlib.Path) -> daemons.Process:
         """A daemon of ours that runs here."""
         return daemons.Process(module, config, self.folder / f"{module}.log", prefix=tuple(self.argv()))
 
-    def domains(self) -> list[str]:
-        """Names of libvirt's domains, running or not."""
-        return self.run("virsh", "-q", "list", "--all", "--name").split()
+    def domains(self) -> dict[str, str]:
+        """Server id → name of libvirt's domains, running or not."""
+        return dict(line.split() for line in self.run("virsh", "-q", "list", "--all", "--uuid", "--name").splitlines() if line.strip())
+
+    def domain_state(self, server_id: str) -> str:
+        """As virsh says it: ``running``, ``shut off``."""
+        return self.run("virsh", "-q", "domstate", server_id).strip()
 
     def left(self) -> dict[str, list[str]]:
         """All that servers could leave here; every list is empty on a clean host."""
-        links = [link["ifname"] for link in json.loads(self.run("ip", "-j", "link"))]
-        servers, networks = self.state / "servers", self.state / "networks"
-        dnsmasq = [pid for pid in self.processes() if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "dnsmasq"]
-        return {"domains": self.domains(), "links": [name for name in links if name.startswith(LEFT_LINKS)],
-                "namespaces": self.run("ls", "/run/netns").split(), "disks": _names(servers), "networks": _names(networks),
-                "dnsmasq": [str(pid) for pid in dnsmasq]}
+        running = self.comms()
+        return {"domains": sorted(self.domains().values()), "links": sorted(self._links() - self._own_links),
+                "namespaces": self.run("ls", "/run/netns").split(), "disks": _names(self.state / "servers"),
+                "networks and leases": _names(self.state / "networks"),
+                "processes": [name for name in running if name == "dnsmasq" or name.startswith("qemu-system")]}
+
+    def _links(self) -> set[str]:
+        return {link["ifname"] for link in json.loads(self.run("ip", "-j", "link"))}
 
 
 def _names(folder: pathlib.Path) -> list[str]:
@@ -88,7 +94,7 @@ def _names(folder: pathlib.Path) -> list[str]:
 
 
 class Cluster:
-    """``apis`` and ``schedulers`` of each daemon run on the controller, a compute and a network worker on each of ``hosts`` hosts."""
+    """The machines: a controller and ``hosts`` compute hosts. ``start`` runs a cloud on them, ``stop`` ends it; one at a time."""
 
     def __init__(self, folder: pathlib.Path, hosts: int = 2, apis: int = 2, schedulers: int = 2):
         self.folder = folder
@@ -101,28 +107,26 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        self.controller.__enter__()
-        enter_network(self.controller.holder.pid)
-        for words in (("link", "add", "lan", "type", "bridge"), ("addr", "add", f"{CONTROLLER}/24", "dev", "lan"), ("link", "set", "lan", "up")):
-            self.controller.run("ip", *words)
-        for host in self.hosts:
-            host.__enter__()
-            host.join(self.controller)
+        self._inside = contextlib.ExitStack()
+        with self._inside:
+            self._inside.callback(os.close, self._home)
+            self._inside.enter_context(self.controller)
+            self._inside.callback(enter_network, self._home)
+            with open(f"/proc/{self.controller.holder.pid}/ns/net") as handle:
+                enter_network(handle.fileno())
+            for words in (("link", "add", "lan", "type", "bridge"), ("addr", "add", f"{CONTROLLER}/24", "dev", "lan"), ("link", "set", "lan", "up")):
+                self.controller.run("ip", *words)
+            for host in self.hosts:
+                self._inside.enter_context(host)
+                host.join(self.controller)
+            self._inside = self._inside.pop_all()
         return self
 
     def __exit__(self, *exc_info) -> None:
-        for process in reversed(list(self.processes.values())):
-            if process.popen is not None:
-                process.stop(10)
-        for service in self._services:
-            service.close()
-        for host in self.hosts:
-            host.__exit__(None, None, None)
-        self.controller.__exit__(None, None, None)
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.setns(self._home, CLONE_NEWNET)
-        os.close(self._home)
+        self.stop()
+        self._inside.close()
 
+    # ---- a cloud on these machines -------------------------------------------------------------------------------------------
     def start(self, broker_class, database_class) -> None:
         """Broker, database, first users, every daemon; returns once all report."""
         self.broker = broker_class(CONTROLLER)
@@ -140,15 +144,35 @@ class Cluster:
             config = self.config(host.name, host)
             for module in ("network", "compute"):
                 self._add(f"{module}@{host.name}", host.daemon(module, config))
-        daemons.wait_until("all daemons report", self._all_up, 60, 0.2)
+        self.wait_up()
+
+    def stop(self) -> dict[str, int | None]:
+        """End daemons, broker and database; the daemons' exit statuses."""
+        for process in self.processes.values():
+            if process.popen is not None and process.popen.poll() is None:
+                process.popen.terminate()
+        statuses = {name: process.stop(20) for name, process in reversed(self.processes.items())}
+        self.processes.clear()
+        while self._services:
+            self._services.pop().close()
+        return statuses
+
+    def wait_up(self) -> None:
+        """Return once every daemon serves or reports."""
+        daemons.wait_until("all daemons are up", self._all_up, 90, 0.2)
 
     def _add(self, name: str, process: daemons.Process) -> None:
         self.processes[name] = process
         process.start()
 
     def _all_up(self) -> bool:
-        up = [line.split() for line in self.manage("service", "list").splitlines()[1:]]
-        return len([words for words in up if words[3] == "up"]) == len(self.processes)
+        ended = [name for name, process in self.processes.items() if process.popen.poll() is not None]
+        assert not ended, f"{ended} ended\n{self.logs()}"
+        with contextlib.suppress(OSError):
+            if all(daemons.Rest(self.base(number)).get("/healthz").status == 200 for number in range(1, len(self._ports) + 1)):
+                up = [line.split() for line in self.manage("service", "list").splitlines()[1:]]
+                return len([words for words in up if words[3] == "up"]) == len(self.processes) - len(self._ports)
+        return False
 
     def config(self, name: str, host: ComputeHost | None = None, port: int = 8774) -> pathlib.Path:
         """The configuration file of a daemon."""
@@ -156,13 +180,13 @@ class Cluster:
         state = host.state if host is not None else self.folder / "controller-state"
         sections = {
             "DEFAULT": {"state_path": state, "host": name, "my_ip": host.address if host is not None else CONTROLLER},
-            "api": {"listen": CONTROLLER, "port": port, "public_url": f"http://{CONTROLLER}:{self._ports[0]}"},
+            "api": {"listen": CONTROLLER, "port": port, "public_url": self.base(1)},
             "database": {"connection": self.database_url}, "rpc": {"url": self.broker.url, "round_trip_interval": 2},
             "identity": {"admin_password": daemons.PASSWORD},
             "service": {"report_interval": 2, "down_time": 15, "sweep_interval": 3},
-            "image": {"service_secret": "a secret that all daemons of the cluster share", "url": f"http://{CONTROLLER}:{self._ports[0]}/image"},
+            "image": {"service_secret": "a secret that all daemons of the cluster share", "url": f"{self.base(1)}/image"},
             "quota": dict.fromkeys(("instances", "cores", "ram"), -1),
-            "compute": {"ram_allocation_ratio": 1.0, "shutdown_timeout": 20},
+            "compute": {"shutdown_timeout": 20},
         }
         daemons.write_config(path, sections)
         return path
@@ -174,14 +198,22 @@ class Cluster:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
+    def base(self, api: int = 1) -> str:
+        """The URL of an API process."""
+        return f"http://{CONTROLLER}:{self._ports[api - 1]}"
+
     def client(self, service: str = "compute/v2.1", api: int = 1, microversion: str | None = "2.90") -> daemons.Rest:
         """A REST client of one service at one of the API processes, as admin."""
-        base = f"http://{CONTROLLER}:{self._ports[api - 1]}"
+        base = self.base(api)
         return daemons.Rest(f"{base}/{service}", daemons.log_in(base), microversion if service.startswith("compute") else None)
+
+    def memory(self) -> dict[str, float]:
+        """PSS of each daemon in MB."""
+        return {name: process.proportional_memory() / 1e6 for name, process in self.processes.items()}
 
     def logs(self) -> str:
         """The end of every daemon's log, for a failed test."""
         texts = []
         for name, process in self.processes.items():
-            texts.append(f"==== {name}\n" + process.log.read_text(errors="replace")[-3000:])
+            texts.append(f"==== {name}\n" + process.log.read_text(errors="replace")[-4000:])
         return "\n".join(texts)

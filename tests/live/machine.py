@@ -32,9 +32,10 @@ class Machine:
 
     def __enter__(self):
         script = SET_UP.format(name=self.name, more=self.set_up())
-        self.holder = subprocess.Popen(["unshare", "-n", "-m", "-u", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with open(self.folder / "set-up.log", "w") as said:
+            self.holder = subprocess.Popen(["unshare", "-n", "-m", "-u", "sh", "-c", script], stdout=subprocess.PIPE, stderr=said, text=True)
         line = self.holder.stdout.readline()
-        assert line == "ready\n", (line, self.holder.stderr.read())
+        assert line == "ready\n", (line, (self.folder / "set-up.log").read_text())
         return self
 
     def __exit__(self, *exc_info) -> None:
@@ -51,6 +52,14 @@ class Machine:
                 if entry.name.isdigit() and int(entry.name) != self.holder.pid and os.readlink(entry / "ns/mnt") == mine:
                     found.append(int(entry.name))
         return found
+
+    def comms(self) -> list[str]:
+        """Names of the programs that run in this machine."""
+        found = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                found.append(pathlib.Path(f"/proc/{pid}/comm").read_text().strip())
+        return sorted(found)
 
     def end_processes(self) -> None:
         """kill -9 of all of them."""
