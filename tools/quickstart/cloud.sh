@@ -135,6 +135,7 @@ CONF
         mv "$state/nova-lite.conf.new" "$state/nova-lite.conf"
     fi
     port=$(setting port)
+    [[ $port == "${1:-$port}" ]] || say "    port $1 was taken when this cloud was made: it has $port"
     endpoint=http://127.0.0.1:$port
     (umask 077; cat > "$state/clouds.yaml") <<CLOUDS
 clouds:
