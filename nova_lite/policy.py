@@ -42,6 +42,11 @@ COMPUTE = (
     ("os_compute_api:servers:reboot", "member", "Reboot a server"),
     ("os_compute_api:servers:start", "member", "Start a server"),
     ("os_compute_api:servers:stop", "member", "Stop a server"),
+    ("os_compute_api:servers:trigger_crash_dump", "member", "Make a server's system dump its memory"),
+    ("os_compute_api:os-pause-server:pause", "member", "Pause a server"),
+    ("os_compute_api:os-pause-server:unpause", "member", "Let a paused server go on"),
+    ("os_compute_api:os-suspend-server:suspend", "member", "Suspend a server to disk"),
+    ("os_compute_api:os-suspend-server:resume", "member", "Let a suspended server go on"),
     ("os_compute_api:os-console-output", "member", "Read a server's console log"),
     ("os_compute_api:os-extended-server-attributes", "admin", "See host, hypervisor and other extended attributes of servers"),
     ("os_compute_api:os-lock-server:lock", "member", "Lock a server"),
@@ -116,6 +121,11 @@ COMPUTE = (
     ("os_compute_api:os-aggregates:add_host", "admin", "Add a host to an aggregate"),
     ("os_compute_api:os-aggregates:remove_host", "admin", "Remove a host from an aggregate"),
     ("os_compute_api:os-aggregates:set_metadata", "admin", "Set an aggregate's metadata"),
+    ("os_compute_api:os-server-groups:index", "reader", "List server groups"),
+    ("os_compute_api:os-server-groups:index:all_projects", "admin", "List the server groups of all projects"),
+    ("os_compute_api:os-server-groups:show", "reader", "Show a server group"),
+    ("os_compute_api:os-server-groups:create", "member", "Create a server group"),
+    ("os_compute_api:os-server-groups:delete", "member", "Delete a server group"),
     ("os_compute_api:extensions", "anyone", "List the extensions of the Compute API"),
 )
 
@@ -157,7 +167,9 @@ NETWORK = tuple(
         ("get_network:provider", "admin", "See a network's segment"),
         ("create_port:binding", "admin", "Choose or see a port's host"),
         ("get_extensions", "anyone", "List the extensions of the Network API"),
-        ("get_quota", "reader", "Show a project's network quotas"))
+        ("get_quota", "reader", "Show a project's network quotas"),
+        ("update_quota", "admin", "Set a project's network quotas"),
+        ("delete_quota", "admin", "Put a project's network quotas back to the defaults"))
 
 RULES = COMPUTE + IDENTITY + IMAGE + NETWORK
 

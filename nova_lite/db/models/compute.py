@@ -12,7 +12,8 @@ class Server(Base):
     """A server: what the user asked for, what it is now, and the task that works on it.
 
     ``flavor`` and ``image_properties`` are copies, so that a changed flavor or image does not change the server. ``request`` holds what only
-    the build needs (networks asked for, personality, hints, admin password) and is emptied once the server is ACTIVE.
+    the build needs (networks asked for, personality, hints, admin password) and is emptied once the server is ACTIVE. ``decision``: how the
+    scheduler came to its host, or why it found none.
     """
 
     __tablename__ = "servers"
@@ -55,6 +56,8 @@ class Server(Base):
     meta: Mapped[dict] = mapped_column(Json, default=dict)
     trusted_certs: Mapped[list | None] = mapped_column(Json)
     request: Mapped[dict] = mapped_column(Json, default=dict)
+    group_id: Mapped[int | None] = mapped_column(sa.ForeignKey("server_groups.id", ondelete="SET NULL"), index=True)
+    decision: Mapped[dict | None] = mapped_column(Json)
     task_id: Mapped[str | None] = mapped_column(sa.String(36))
     task_action: Mapped[str | None] = mapped_column(sa.String(32))
     task_started_at: Mapped[datetime.datetime | None] = mapped_column(Moment)
@@ -69,6 +72,24 @@ class Server(Base):
         sa.Index("ix_servers_created", "deleted", "created_at", "id"),
         Base.__table_args__,
     )
+
+
+class ServerGroup(Base):
+    """Servers to be kept near to or away from each other: those whose ``group_id`` it is.
+
+    ``version`` counts the claims for its servers: whoever claims has to know the last one.
+    """
+
+    __tablename__ = "server_groups"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(Uuid, unique=True)
+    project_id: Mapped[str] = mapped_column(Owner, index=True)
+    user_id: Mapped[str] = mapped_column(Owner)
+    name: Mapped[str] = mapped_column(Name)
+    policy: Mapped[str] = mapped_column(sa.String(32))
+    rules: Mapped[dict] = mapped_column(Json, default=dict)
+    version: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime.datetime] = created_at()
 
 
 class ServerTag(Base):
@@ -167,7 +188,8 @@ class KeyPair(Base):
 
 
 class QuotaLimit(Base):
-    """A limit that differs from the configured default. ``scope``: a project id, ``class:<name>``, or ``<project>/<user>``. -1 is unlimited."""
+    """A limit that differs from the configured default. ``scope``: a project id, ``class:<name>``, ``<project>/<user>``, or
+    ``network:<project>``. -1 is unlimited."""
 
     __tablename__ = "quota_limits"
     scope: Mapped[str] = mapped_column(sa.String(128), primary_key=True)

@@ -10,6 +10,8 @@ from nova_lite.db.engine import Database
 from nova_lite.network import errors
 
 LOG = logging.getLogger(__name__)
+QUOTA_SCOPE = "network:"
+"""Before a project's id: where limits of this room are kept apart from those of the compute room, which has some of the same names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Deps:
 
     def limits(self, tx, project_id: str) -> dict[str, int]:
         """The project's limits by resource."""
-        return {**self.quotas, **db_quotas.list_limits(tx, [project_id])[project_id]}
+        scope = QUOTA_SCOPE + project_id
+        return {**self.quotas, **db_quotas.list_limits(tx, [scope])[scope]}
 
     def check_quota(self, tx, project_id: str, resource: str, model, more: int = 1) -> None:
         """Raises OverQuota when the project cannot have ``more`` of the resource (``networks``, ``subnets``, ``ports``)."""

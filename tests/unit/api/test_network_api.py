@@ -372,4 +372,15 @@ def test_quotas(tmp_path):
     assert client.ok("GET", f"/v2.0/quotas/{PROJECT}/default")["quota"]["subnet"] == 1
     assert client.ok("GET", f"/v2.0/quotas/{PROJECT}/details")["quota"]["port"] == {"limit": -1, "used": 1, "reserved": 0}
     assert client.error("GET", f"/v2.0/quotas/{OTHER}")[0] == 403
+    assert client.error("PUT", f"/v2.0/quotas/{PROJECT}", {"quota": {"network": 3}})[0] == 403
+    assert client.error("DELETE", f"/v2.0/quotas/{PROJECT}")[0] == 403
+    for wrong in ({"quota": {"network": -2}}, {"quota": {"no-such": 1}}, {"network": 1}):
+        assert client.error("PUT", f"/v2.0/quotas/{PROJECT}", wrong, **ADMIN)[0] == 400
+    assert client.ok("PUT", f"/v2.0/quotas/{PROJECT}", {"quota": {"network": 3}}, **ADMIN)["quota"]["network"] == 3
+    client.network()
+    assert client.error("PUT", f"/v2.0/quotas/{PROJECT}", {"quota": {"network": 1, "check_limit": True}}, **ADMIN)[0] == 400
+    assert client.ok("GET", f"/v2.0/quotas/{PROJECT}")["quota"]["network"] == 3
+    assert client("DELETE", f"/v2.0/quotas/{PROJECT}", **ADMIN) == (204, None)
+    assert client.ok("GET", f"/v2.0/quotas/{PROJECT}")["quota"]["network"] == 2
+    assert client.error("POST", "/v2.0/networks", {"network": {}})[:2] == (409, "OverQuota")
     client.db.close()
