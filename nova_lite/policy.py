@@ -49,6 +49,7 @@ COMPUTE = (
     ("os_compute_api:os-suspend-server:resume", "member", "Let a suspended server go on"),
     ("os_compute_api:os-console-output", "member", "Read a server's console log"),
     ("os_compute_api:os-extended-server-attributes", "admin", "See host, hypervisor and other extended attributes of servers"),
+    ("os_compute_api:os-server-diagnostics", "admin", "See what a server's guest has used"),
     ("os_compute_api:os-lock-server:lock", "member", "Lock a server"),
     ("os_compute_api:os-lock-server:unlock", "member", "Unlock a server"),
     ("os_compute_api:os-lock-server:unlock:unlock_override", "admin", "Unlock or act on a server that somebody else locked"),

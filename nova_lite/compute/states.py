@@ -49,6 +49,11 @@ ACTIONS: dict[str, Action] = dict((
     _row("reboot_hard", (ACTIVE, STOPPED, PAUSED, SUSPENDED, ERROR),   "rebooting_hard",   ACTIVE,  ERROR,   "retry", 600, ("reboot", "reboot_hard")),
     _row("start",       (STOPPED,),                                    "powering-on",      ACTIVE,  KEEP,    "retry", 600),
     _row("stop",        (ACTIVE, ERROR),                               "powering-off",     STOPPED, KEEP,    "retry", 600),
+    _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
+    _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
+    _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
+    _row("resume",      (SUSPENDED,),                                  "resuming",         ACTIVE,  KEEP,    "retry", 600),
+    _row("trigger_crash_dump", (ACTIVE, PAUSED, RESCUED, RESIZED, ERROR), "triggering_crash_dump", KEEP, KEEP, "fail", 120),
     _row("delete",      LIVING,                                        DELETING,           DELETED, ERROR,   "retry", 600, None),
 ))
 # fmt: on

@@ -21,6 +21,10 @@ class ComputeInterface(Interface):
         """The end of the serial console's log as text."""
 
     @call(timeout=30)
+    def get_diagnostics(self, ctx, *, server_id: str):
+        """What the guest has used, a virt.types.Diagnostics as a dict."""
+
+    @call(timeout=30)
     def ping(self, ctx):
         """Answers the host's name and epoch."""
 

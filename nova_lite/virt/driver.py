@@ -50,7 +50,10 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     def start_guest(self, guest: types.Guest) -> None:
-        """Define the guest from its present description and start it; one that runs is left as it is."""
+        """Define the guest from its present description and start it, from its saved memory where it was suspended.
+
+        One that runs is left as it is, one that is paused goes on.
+        """
 
     @abc.abstractmethod
     def destroy_guest(self, server_id: str) -> None:
@@ -66,11 +69,31 @@ class Driver(abc.ABC):
 
     @abc.abstractmethod
     def reboot_hard(self, guest: types.Guest) -> None:
-        """Cut the power, define the guest anew and start it."""
+        """Cut the power, forget saved memory, define the guest anew and start it."""
+
+    @abc.abstractmethod
+    def pause_guest(self, server_id: str) -> None:
+        """Stop the CPUs of a running guest; one that is paused is left so. Raises GuestNotFound, HypervisorError when it is off."""
+
+    @abc.abstractmethod
+    def unpause_guest(self, server_id: str) -> None:
+        """Let a paused guest go on; one that runs is left so. Raises GuestNotFound, HypervisorError when it is off."""
+
+    @abc.abstractmethod
+    def suspend_guest(self, server_id: str) -> None:
+        """Write the memory of a running guest to disk and switch it off: SUSPENDED. One that is so is left. As pause_guest."""
+
+    @abc.abstractmethod
+    def inject_nmi(self, server_id: str) -> None:
+        """Send a non-maskable interrupt, upon which many systems dump their memory and reboot. Raises as pause_guest."""
 
     @abc.abstractmethod
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         """The end of the serial console's log, at most ``max_bytes``; empty before the first output. Raises GuestNotFound."""
+
+    @abc.abstractmethod
+    def diagnostics(self, server_id: str) -> types.Diagnostics:
+        """What the guest has used since it was started; a guest that is off has its state and little else. Raises GuestNotFound."""
 
     @abc.abstractmethod
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:

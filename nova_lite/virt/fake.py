@@ -11,7 +11,7 @@ from nova_lite.virt import driver, image_format, types
 from nova_lite.virt.image_digest import Digest
 from nova_lite.virt.types import PowerState
 
-BOOTED, POWERED_DOWN, POWER_CUT, RESTARTED = range(4)
+BOOTED, POWERED_DOWN, POWER_CUT, RESTARTED, INTERRUPTED = range(5)
 _CONSOLE = {
     BOOTED: "[    0.000000] Linux version 6.1.0-fake (nova_lite)\r\n"
             "[    0.000000] Command line: root=/dev/vda console=tty0 console=ttyS0\r\n"
@@ -21,6 +21,7 @@ _CONSOLE = {
     POWERED_DOWN: "[   60.000000] reboot: Power down\r\n",
     POWER_CUT: "",
     RESTARTED: "[   60.000000] reboot: Restarting system\r\n",
+    INTERRUPTED: "[   60.000000] Uhhuh. NMI received for unknown reason 30 on CPU 0.\r\n",
 }
 _REMEMBERED = 64
 """How many power changes of a guest its console still tells of."""
@@ -78,6 +79,19 @@ class FakeHypervisor:
     def hang(self, server_id: str) -> None:
         """From now on the guest does not react to shutdown or reboot requests, until its power is cut."""
         self.find(server_id).deaf = True
+
+    def hold(self, server_id: str, wanted: PowerState) -> None:
+        """Bring a guest that is on into RUNNING, PAUSED or SUSPENDED. Raises HypervisorError when it is off."""
+        guest = self.find(server_id)
+        if guest.state == wanted:
+            return
+        if guest.state not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise exception.HypervisorError(reason=f"guest {server_id} is not running")
+        self._change(server_id, guest, wanted, wanted.name.lower())
+
+    def wake(self, server_id: str) -> None:
+        """A guest that is paused or suspended goes on."""
+        self._change(server_id, self.find(server_id), PowerState.RUNNING, "resumed")
 
     def _change(self, server_id, guest, state, detail, by_itself=False) -> None:
         guest.state = state
@@ -175,7 +189,9 @@ class FakeDriver(driver.Driver):
         if guest.server_id not in self.hypervisor.bases_by_server:
             raise exception.HypervisorError(reason=f"guest {guest.server_id} has no disks")
         present = self.hypervisor.guests.setdefault(guest.server_id, FakeGuest(guest))
-        if present.state != PowerState.RUNNING:
+        if present.state in (PowerState.PAUSED, PowerState.SUSPENDED):
+            self.hypervisor.wake(guest.server_id)
+        elif present.state != PowerState.RUNNING:
             self.hypervisor.power_on(guest.server_id)
 
     def destroy_guest(self, server_id: str) -> None:
@@ -216,11 +232,40 @@ class FakeDriver(driver.Driver):
             self._cut_power(guest.server_id)
         self.start_guest(guest)
 
+    def pause_guest(self, server_id: str) -> None:
+        self.hypervisor.hold(server_id, PowerState.PAUSED)
+
+    def unpause_guest(self, server_id: str) -> None:
+        self.hypervisor.hold(server_id, PowerState.RUNNING)
+
+    def suspend_guest(self, server_id: str) -> None:
+        self.hypervisor.hold(server_id, PowerState.SUSPENDED)
+
+    def inject_nmi(self, server_id: str) -> None:
+        guest = self.hypervisor.find(server_id)
+        if guest.state not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise exception.HypervisorError(reason=f"guest {server_id} is not running")
+        guest.happened(INTERRUPTED)
+
+    def diagnostics(self, server_id: str) -> types.Diagnostics:
+        return _diagnostics(self.hypervisor.find(server_id))
+
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         guest = self.hypervisor.guests.get(server_id)
         if guest is None and server_id not in self.hypervisor.bases_by_server:
             raise exception.GuestNotFound(server_id=server_id)
         return guest.console()[-max_bytes:] if guest and max_bytes > 0 else b""
+
+
+def _diagnostics(guest: FakeGuest) -> types.Diagnostics:
+    """The same numbers for every guest; a fake of libvirt says that it is libvirt."""
+    on = guest.state in (PowerState.RUNNING, PowerState.PAUSED)
+    _, _, vcpus, memory_mb = guest.facts
+    return types.Diagnostics(
+        guest.state, "libvirt", "kvm", "linux", cpu_times=(17_300_000_000,) * vcpus if on else (),
+        disks=(types.DiskUse("vda", 112, 262144, 488, 5778432),) if on else (),
+        nics=(types.NicUse("tap0", "01:23:45:67:89:ab", 2070139, 26701, 0, 0, 140208, 662, 0, 0),) if on else (),
+        memory_kib=memory_mb << 10, memory_used_kib=memory_mb << 9)
 
 
 def _fetch(image: types.ImageSource, fetch: driver.Fetch) -> int:

@@ -91,6 +91,50 @@ class Inventory:
 
 
 @dataclasses.dataclass(frozen=True)
+class DiskUse:
+    """What one disk has done. ``name`` is the guest's (vda); ``errors`` -1 where the hypervisor does not count them."""
+
+    name: str
+    read_requests: int
+    read_bytes: int
+    write_requests: int
+    write_bytes: int
+    errors: int = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class NicUse:
+    """What one network card has done, as the guest sees it. ``name`` is the host's device (a tap)."""
+
+    name: str
+    mac: str | None
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_drop: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_drop: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnostics:
+    """What a running guest has used so far. ``cpu_times`` in nanoseconds, one a vCPU; memory in KiB; ``memory_stats``: the balloon's words."""
+
+    state: PowerState
+    driver: str
+    hypervisor: str
+    hypervisor_os: str
+    cpu_times: tuple[int, ...]
+    disks: tuple[DiskUse, ...]
+    nics: tuple[NicUse, ...]
+    memory_kib: int
+    memory_used_kib: int
+    memory_stats: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class LifecycleEvent:
     """The hypervisor saw a guest change by itself or by us. ``state`` is what it is in now; ``guest_initiated`` a shutdown from inside."""
 

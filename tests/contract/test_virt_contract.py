@@ -140,6 +140,52 @@ def test_a_system_shuts_down_and_reboots_when_asked(site):
     site.wait_for(lambda: site.boots(sid) == 3, "the boot after the stop: the console keeps what was before")
 
 
+# ---- holding -------------------------------------------------------------------------------------------------------
+def test_a_paused_guest_stands_still_until_it_goes_on(site):
+    guest = site.run(site.guest())
+    sid = guest.server_id
+    for _ in range(2):
+        site.driver.pause_guest(sid)
+        assert site.driver.guests() == {sid: PowerState.PAUSED} and site.driver.power_state(sid) == PowerState.PAUSED
+    for _ in range(2):
+        site.driver.unpause_guest(sid)
+        assert site.driver.power_state(sid) == PowerState.RUNNING
+    site.driver.pause_guest(sid)
+    site.driver.start_guest(guest)
+    assert site.driver.power_state(sid) == PowerState.RUNNING
+    site.driver.pause_guest(sid)
+    site.driver.reboot_hard(guest)
+    assert site.driver.power_state(sid) == PowerState.RUNNING
+
+
+def test_a_suspended_guest_goes_on_where_it_was(site):
+    guest = site.run(site.guest(site.system_image()))
+    sid = guest.server_id
+    site.wait_for(lambda: site.boots(sid) == 1, "the boot")
+    for _ in range(2):
+        site.driver.suspend_guest(sid)
+        assert site.driver.guests() == {sid: PowerState.SUSPENDED} and site.driver.power_state(sid) == PowerState.SUSPENDED
+    site.driver.start_guest(guest)
+    assert site.driver.power_state(sid) == PowerState.RUNNING and site.boots(sid) == 1
+    site.driver.suspend_guest(sid)
+    site.driver.reboot_hard(guest)
+    site.wait_for(lambda: site.boots(sid) == 2, "the boot of a guest whose saved memory was given up")
+    assert PowerState.SUSPENDED in site.states(sid)
+
+
+def test_a_guest_that_is_off_can_be_neither_held_nor_interrupted(site):
+    guest = site.run(site.guest())
+    site.driver.inject_nmi(guest.server_id)
+    assert site.driver.power_state(guest.server_id) == PowerState.RUNNING
+    site.driver.stop_guest(guest.server_id, 0)
+    for ask in (site.driver.pause_guest, site.driver.unpause_guest, site.driver.suspend_guest, site.driver.inject_nmi):
+        with pytest.raises(exception.HypervisorError):
+            ask(guest.server_id)
+        with pytest.raises(exception.GuestNotFound):
+            ask(MISSING)
+    assert site.driver.guests() == {guest.server_id: PowerState.SHUTDOWN}
+
+
 # ---- events --------------------------------------------------------------------------------------------------------
 def test_each_change_is_reported(site):
     guest = site.run(site.guest())
@@ -171,6 +217,18 @@ def test_console_is_empty_then_full_then_kept(site):
     whole = site.driver.console_output(sid, CONSOLE_BYTES)
     assert site.ready_sign in whole
     assert site.driver.console_output(sid, 10) == whole[-10:] and site.driver.console_output(sid, 0) == b""
+
+
+# ---- diagnostics ---------------------------------------------------------------------------------------------------
+def test_diagnostics_of_a_running_guest(site):
+    guest = site.run(site.guest(vcpus=2))
+    found = site.driver.diagnostics(guest.server_id)
+    assert found.state == PowerState.RUNNING and len(found.cpu_times) == 2 and found.memory_kib == 128 << 10
+    assert [disk.name for disk in found.disks] == ["vda"] and found.driver == "libvirt"
+    site.driver.stop_guest(guest.server_id, 0)
+    assert site.driver.diagnostics(guest.server_id).state == PowerState.SHUTDOWN
+    with pytest.raises(exception.GuestNotFound):
+        site.driver.diagnostics(MISSING)
 
 
 # ---- images --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Asking for power changes: reboot, start, stop."""
+"""Asking for power changes: reboot, and all those that need no word more than their name."""
 from nova_lite import exception
 from nova_lite.compute import task
 from nova_lite.compute.actions.deps import Deps, ring
@@ -8,20 +8,11 @@ from nova_lite.db import servers as servers_
 
 def reboot(deps: Deps, ctx: RequestContext, server_id: str, kind: str, ignore_lock: bool = False) -> None:
     """Restart the guest: SOFT asks it (ACPI), HARD cuts its power. Raises ServerNotFound and Conflict."""
-    _begin(deps, ctx, server_id, "reboot_hard" if kind == "HARD" else "reboot", ignore_lock)
+    ask(deps, ctx, server_id, "reboot_hard" if kind == "HARD" else "reboot", ignore_lock)
 
 
-def start(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = False) -> None:
-    """Start a stopped server. Raises ServerNotFound and Conflict."""
-    _begin(deps, ctx, server_id, "start", ignore_lock)
-
-
-def stop(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = False) -> None:
-    """Shut the guest down, in the end by cutting its power. Raises ServerNotFound and Conflict."""
-    _begin(deps, ctx, server_id, "stop", ignore_lock)
-
-
-def _begin(deps: Deps, ctx: RequestContext, server_id: str, action: str, ignore_lock: bool) -> None:
+def ask(deps: Deps, ctx: RequestContext, server_id: str, action: str, ignore_lock: bool = False) -> None:
+    """Begin ``action``, a row of compute.states whose worker needs nothing but the server. Raises ServerNotFound and Conflict."""
     with deps.db.write() as tx:
         server = servers_.get(tx, ctx, server_id)
         if server.host is None:

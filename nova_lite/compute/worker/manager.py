@@ -16,11 +16,16 @@ HANDLERS: dict[str, Handler] = {
     "reboot_hard": power.reboot_hard,
     "start": power.start,
     "stop": power.stop,
+    "pause": power.pause,
+    "unpause": power.unpause,
+    "suspend": power.suspend,
+    "resume": power.resume,
+    "trigger_crash_dump": power.trigger_crash_dump,
     "delete": delete.delete,
 }
 """Who carries out which action of compute.states."""
-EVENTS = {"reboot": "compute_reboot_instance", "reboot_hard": "compute_reboot_instance", "start": "compute_start_instance",
-          "stop": "compute_stop_instance"}
+EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
+          "trigger_crash_dump": "compute_trigger_crash_dump"}
 """The event that the end of an action is recorded as; names are upstream's."""
 
 
@@ -51,6 +56,10 @@ class ComputeWorker:
     def get_console_output(self, ctx: RequestContext, *, server_id: str, max_bytes: int) -> str:
         """See interfaces.compute. Raises GuestNotFound."""
         return self.shop.driver.console_output(server_id, max_bytes).decode("utf-8", "replace")
+
+    def get_diagnostics(self, ctx: RequestContext, *, server_id: str) -> dict:
+        """See interfaces.compute. Raises GuestNotFound."""
+        return dataclasses.asdict(self.shop.driver.diagnostics(server_id))
 
     def ping(self, ctx: RequestContext) -> dict:
         """See interfaces.compute."""

@@ -1,4 +1,4 @@
-"""Power: reboot, start, stop, carried out."""
+"""Power: reboot, start, stop, pause, suspend, carried out."""
 from nova_lite import exception
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
@@ -39,6 +39,38 @@ def stop(job: Job) -> dict:
         # Nothing runs: that is what was asked for. start defines the guest anew.
         pass
     return {"power_state": int(PowerState.SHUTDOWN)}
+
+
+def pause(job: Job) -> dict:
+    """Stop the guest's CPUs; its memory stays."""
+    job.shop.driver.pause_guest(job.server.id)
+    return {"power_state": int(PowerState.PAUSED)}
+
+
+def unpause(job: Job) -> dict:
+    """Let the CPUs go on."""
+    job.shop.driver.unpause_guest(job.server.id)
+    return _running()
+
+
+def suspend(job: Job) -> dict:
+    """Write the guest's memory to disk and switch it off."""
+    job.shop.driver.suspend_guest(job.server.id)
+    return {"power_state": int(PowerState.SUSPENDED)}
+
+
+def resume(job: Job) -> dict:
+    """Go on from the memory on disk; boot where that is lost."""
+    guest, nics = job_.description(job)
+    job_.prepare_networks(job, nics)
+    job.shop.driver.start_guest(guest)
+    return _running()
+
+
+def trigger_crash_dump(job: Job) -> dict:
+    """Send the guest a non-maskable interrupt; what it does with it is its own."""
+    job.shop.driver.inject_nmi(job.server.id)
+    return {}
 
 
 def _shutdown_timeout(job: Job) -> int:

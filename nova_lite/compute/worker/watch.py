@@ -23,9 +23,17 @@ class Watcher:
         self._worker, self._shop = worker, worker.shop
 
     def on_event(self, event: LifecycleEvent) -> None:
-        """A guest changed. A change made by a task of ours is that task's to record."""
-        if not self._worker.is_busy(event.server_id):
-            self._settle(event.server_id, event.state)
+        """A guest changed. A change made by a task of ours is that task's to record.
+
+        What the guest is now counts, not what it was when the event was sent: the event may be of a task that has ended since.
+        """
+        if self._worker.is_busy(event.server_id):
+            return
+        try:
+            state = self._shop.driver.power_state(event.server_id)
+        except exception.GuestNotFound:
+            state = event.state
+        self._settle(event.server_id, state)
 
     def sync(self) -> None:
         """Compare every server of this host with its guest."""

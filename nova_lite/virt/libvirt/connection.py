@@ -47,17 +47,21 @@ class Connection:
         self._closed = False
         self.generation = 0
 
-    def call(self, function, *args):
-        """``function(virConnect, *args)`` in a native thread. Raises GuestNotFound, or HypervisorError with libvirt's words."""
+    def call(self, function, *args, seconds: float | None = None):
+        """``function(virConnect, *args)`` in a native thread. Raises GuestNotFound, or HypervisorError with libvirt's words.
+
+        ``seconds``: after how long it counts as hung, where that is more than for other calls.
+        """
+        limit = seconds or self._timeout
         for attempt in (1, 2):
             link = self._open()
             try:
-                with concurrency.timeout(self._timeout):
+                with concurrency.timeout(limit):
                     return concurrency.run_native(function, link.connect, *args)
             except concurrency.Timeout:
                 # The native thread stays with the hung call; a new link keeps it from holding up the others.
                 self._give_up(link)
-                raise exception.HypervisorError(reason=f"libvirt did not answer within {self._timeout} s")
+                raise exception.HypervisorError(reason=f"libvirt did not answer within {limit} s")
             except libvirt.libvirtError as error:
                 if is_missing(error):
                     raise exception.GuestNotFound(server_id=args[0] if args else "?")

@@ -6,7 +6,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import console, disks, domain, host, layout, lifecycle, power
+from nova_lite.virt.libvirt import console, diagnostics, disks, domain, host, layout, lifecycle, power, suspend
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
@@ -119,6 +119,24 @@ class LibvirtDriver(driver.Driver):
         except exception.GuestNotFound:
             LOG.info("guest %s has no domain; it is defined anew", guest.server_id)
         self.start_guest(guest)
+
+    def pause_guest(self, server_id: str) -> None:
+        self._on_domain(server_id, suspend.pause)
+
+    def unpause_guest(self, server_id: str) -> None:
+        self._on_domain(server_id, suspend.unpause)
+
+    def suspend_guest(self, server_id: str) -> None:
+        self._on_domain(server_id, suspend.save, seconds=suspend.SAVE_SECONDS)
+
+    def inject_nmi(self, server_id: str) -> None:
+        self._on_domain(server_id, suspend.interrupt)
+
+    def diagnostics(self, server_id: str) -> types.Diagnostics:
+        return self._on_domain(server_id, diagnostics.read, self._capabilities().virt_type)
+
+    def _on_domain(self, server_id: str, function, *args, seconds: float | None = None):
+        return self._watcher.connection.call(self._domains.apply, server_id, function, *args, seconds=seconds)
 
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         files = layout.ServerFiles(self._settings.state_path, server_id)

@@ -164,6 +164,8 @@ class Watcher:
         by_itself = False
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
             self._tell(server_id, STOPPED)
+            if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
+                state = types.PowerState.SUSPENDED
             by_itself = detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN and server_id not in self._asked
             text = {libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
                     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "failed"}.get(detail, text)

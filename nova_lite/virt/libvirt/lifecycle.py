@@ -49,14 +49,18 @@ class Domains:
             if uuid not in self._verdicts:
                 self._verdicts[uuid] = self._has_mark(domain)
             if self._verdicts[uuid]:
-                found[uuid] = _STATES.get(stats.get("state.state"), PowerState.NOSTATE)
+                found[uuid] = _with_memory(domain, _STATES.get(stats.get("state.state"), PowerState.NOSTATE))
         for uuid in self._verdicts.keys() - seen:
             self._verdicts.pop(uuid, None)
         return found
 
     def state(self, link, server_id: str) -> PowerState:
         """Raises GuestNotFound."""
-        return _state(self._find(link, server_id))
+        return state_of(self._find(link, server_id))
+
+    def apply(self, link, server_id: str, function, *args):
+        """``function(virDomain, *args)``. Raises GuestNotFound."""
+        return function(self._find(link, server_id), *args)
 
     def _find(self, link, server_id: str):
         try:
@@ -88,9 +92,13 @@ class Domains:
 
     # ---- on ------------------------------------------------------------------------------------------------------
     def start(self, link, server_id: str, xml: str, other_name_xml: str) -> None:
-        """Define the domain and start it; a running one is left as it is. ``other_name_xml`` serves where the usual name is taken."""
+        """Define the domain and start it, from its saved memory where there is one; a running one is left as it is, a paused one goes on.
+
+        ``other_name_xml`` serves where the usual name is taken.
+        """
         existing = self._find_or_none(link, server_id)
         if existing is not None and existing.isActive():
+            _go_on(existing)
             return
         domain = _define(link, xml, other_name_xml)
         self._verdicts[server_id] = True
@@ -112,8 +120,11 @@ class Domains:
 
     # ---- off -----------------------------------------------------------------------------------------------------
     def power_off(self, link, server_id: str) -> None:
-        """Cut the power; one that is off is left as it is. Raises GuestNotFound."""
-        _cut(self._find(link, server_id))
+        """Cut the power and forget saved memory; one that is off is left as it is. Raises GuestNotFound."""
+        domain = self._find(link, server_id)
+        _cut(domain)
+        if domain.hasManagedSaveImage(0):
+            domain.managedSaveRemove(0)
 
     def forget(self, link, server_id: str) -> None:
         """Cut the power and remove the definition; nothing to do is fine. The files stay."""
@@ -139,8 +150,28 @@ class Domains:
         return _signal(domain, lambda: domain.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN))
 
 
-def _state(domain) -> PowerState:
-    return _STATES.get(domain.state()[0], PowerState.NOSTATE)
+def state_of(domain) -> PowerState:
+    """The state of a virDomain; SUSPENDED where its memory is saved."""
+    return _with_memory(domain, _STATES.get(domain.state()[0], PowerState.NOSTATE))
+
+
+def _with_memory(domain, state: PowerState) -> PowerState:
+    if state != PowerState.SHUTDOWN:
+        return state
+    try:
+        return PowerState.SUSPENDED if domain.hasManagedSaveImage(0) else state
+    except libvirt.libvirtError as error:
+        if is_missing(error):
+            return state
+        raise
+
+
+def _go_on(domain) -> None:
+    state = state_of(domain)
+    if state == PowerState.PAUSED:
+        domain.resume()
+    elif state == PowerState.SUSPENDED:
+        domain.pMWakeup(0)
 
 
 def _define(link, xml: str, other_name_xml: str):
@@ -163,7 +194,7 @@ def _cut(domain) -> None:
 
 
 def _signal(domain, ask) -> PowerState:
-    state = _state(domain)
+    state = state_of(domain)
     if state == PowerState.RUNNING:
         try:
             ask()
@@ -171,5 +202,5 @@ def _signal(domain, ask) -> PowerState:
             # It went by itself between the two calls.
             if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
                 raise
-            return _state(domain)
+            return state_of(domain)
     return state

@@ -1,0 +1,81 @@
+"""Every action on a server over HTTP, on an all-in-one with the fake driver: what it shows, and what it refuses in which words."""
+import pytest
+
+from tests.functional.cloud import Cloud
+
+RUNNING, PAUSED, SUSPENDED = 1, 3, 7
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    with Cloud() as running:
+        yield running
+
+
+@pytest.fixture
+def server_id(cloud):
+    made = cloud.boot()
+    yield made
+    if cloud.admin.get(f"/servers/{made}").status == 200:
+        cloud.delete(made)
+
+
+def do(cloud, server_id, action, argument=None, status="ACTIVE", client=None):
+    answer = cloud.act(server_id, action, argument, client)
+    assert answer.status == 202, answer
+    return cloud.wait(server_id, status)
+
+
+def refusal(cloud, server_id, action, argument=None):
+    answer = cloud.act(server_id, action, argument)
+    assert answer.status == 409, answer
+    return answer.json["conflictingRequest"]["message"]
+
+
+# ---- power -----------------------------------------------------------------------------------------------------------------
+def test_a_paused_server_goes_on(cloud, server_id):
+    assert do(cloud, server_id, "pause", status="PAUSED")["OS-EXT-STS:power_state"] == PAUSED
+    assert refusal(cloud, server_id, "pause") == f"Cannot 'pause' instance {server_id} while it is in vm_state paused"
+    assert do(cloud, server_id, "unpause")["OS-EXT-STS:power_state"] == RUNNING
+    assert refusal(cloud, server_id, "unpause") == f"Cannot 'unpause' instance {server_id} while it is in vm_state active"
+    do(cloud, server_id, "pause", status="PAUSED")
+    do(cloud, server_id, "reboot", {"type": "HARD"})
+
+
+def test_a_suspended_server_goes_on(cloud, server_id):
+    assert do(cloud, server_id, "suspend", status="SUSPENDED")["OS-EXT-STS:power_state"] == SUSPENDED
+    assert refusal(cloud, server_id, "os-stop") == f"Cannot 'stop' instance {server_id} while it is in vm_state suspended"
+    assert do(cloud, server_id, "resume")["OS-EXT-STS:power_state"] == RUNNING
+    assert cloud.act(server_id, "os-getConsoleOutput", {}).json["output"].count("Linux version") == 1
+    do(cloud, server_id, "suspend", status="SUSPENDED")
+    do(cloud, server_id, "reboot", {"type": "HARD"})
+    assert cloud.act(server_id, "os-getConsoleOutput", {}).json["output"].count("Linux version") == 2
+    actions = cloud.admin.get(f"/servers/{server_id}/os-instance-actions").json["instanceActions"]
+    assert [action["action"] for action in actions] == ["reboot", "suspend", "resume", "suspend", "create"]
+    shown = cloud.admin.get(f"/servers/{server_id}/os-instance-actions/{actions[1]['request_id']}").json["instanceAction"]
+    assert [(event["event"], event["result"]) for event in shown["events"]] == [("compute_suspend_instance", "Success")]
+
+
+def test_a_crash_dump_interrupts_the_guest(cloud, server_id):
+    do(cloud, server_id, "trigger_crash_dump")
+    assert "NMI received" in cloud.act(server_id, "os-getConsoleOutput", {}).json["output"]
+    path, old = f"/servers/{server_id}/action", {"OpenStack-API-Version": "compute 2.16"}
+    assert cloud.admin.post(path, {"trigger_crash_dump": None}, headers=old).status == 404
+    do(cloud, server_id, "os-stop", status="SHUTOFF")
+    assert refusal(cloud, server_id, "trigger_crash_dump") == (
+        f"Cannot 'trigger_crash_dump' instance {server_id} while it is in vm_state stopped")
+
+
+# ---- what a guest says of itself -------------------------------------------------------------------------------------------
+def test_diagnostics_in_both_forms(cloud, server_id):
+    path = f"/servers/{server_id}/diagnostics"
+    classic = cloud.admin.get(path, headers={"OpenStack-API-Version": "compute 2.47"}).json
+    assert classic["memory"] == 65536 and classic["cpu0_time"] > 0 and classic["vda_read"] == 262144 and classic["tap0_rx_packets"] == 26701
+    found = cloud.admin.get(path).json
+    assert (found["state"], found["num_cpus"], found["num_disks"], found["num_nics"]) == ("running", 1, 1, 1)
+    assert found["memory_details"]["maximum"] == 64 and found["nic_details"][0]["mac_address"] == "01:23:45:67:89:ab"
+    assert found["uptime"] >= 0 and found["config_drive"] is False
+    do(cloud, server_id, "os-stop", status="SHUTOFF")
+    assert cloud.admin.get(path).json["conflictingRequest"]["message"] == (
+        f"Cannot 'get_diagnostics' instance {server_id} while it is in power state shutdown")
+    assert cloud.add_user("nosy").get(path).status == 403
