@@ -23,12 +23,12 @@ def seconds(count: float) -> datetime.timedelta:
 
 def isoformat(moment: datetime.datetime | None) -> str | None:
     """``2026-01-31T12:00:00Z``, the form of times in the Compute and Image APIs."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else moment.isoformat(timespec="seconds") + "Z"
 
 
 def isoformat_micro(moment: datetime.datetime | None) -> str | None:
     """``2026-01-31T12:00:00.000000``, the form of times in instance actions, services and launched_at."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return None if moment is None else moment.isoformat(timespec="microseconds")
 
 
 def parse(text: str) -> datetime.datetime:

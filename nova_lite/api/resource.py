@@ -1,4 +1,5 @@
 """Routes as rows, and the Application that interprets them: match, negotiate, authorize, validate, call, render, and turn errors into faults."""
+import functools
 import json
 import logging
 import re
@@ -6,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import routes
 import webob
 
@@ -54,7 +56,7 @@ class Request:
         self.status: int | None = None
         self._verdicts: dict[str, bool] = {}
 
-    @property
+    @functools.cached_property
     def base_url(self) -> str:
         """The service's URL as the client reached it, without a slash at the end (``http://host:8774/compute``)."""
         return (self.application.public_url or self.http.application_url).rstrip("/")
@@ -239,7 +241,8 @@ class Application:
             response.headers.pop("Content-Type", None)
             response.content_length = None if response.status_int == 204 else 0
         else:
-            response = webob.Response(status=request.status or route.success, body=json.dumps(result).encode(), content_type="application/json")
+            content = orjson.dumps(result, option=orjson.OPT_NON_STR_KEYS)
+            response = webob.Response(status=request.status or route.success, body=content, content_type="application/json")
             response.charset = None
         response.headers.update(request.headers)
         return response

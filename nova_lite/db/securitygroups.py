@@ -1,4 +1,5 @@
 """SQL of security groups and their rules. A project's default group comes into being when somebody first looks."""
+import functools
 import uuid
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ NAMESPACE = uuid.UUID("6f3f2f8e-6f0c-4b53-9f1c-0f5d2f1c7c11")
 DEFAULT_RULES = (("egress", "IPv4", False), ("egress", "IPv6", False), ("ingress", "IPv4", True), ("ingress", "IPv6", True))
 
 
+@functools.lru_cache(maxsize=4096)
 def default_id(project_id: str) -> str:
     """The id of a project's default group: it follows from the project's, so that ports can name it before it exists."""
     return str(uuid.uuid5(NAMESPACE, project_id))

@@ -51,7 +51,7 @@ DOORS = {
     "keystonemiddleware": ("keystonemiddleware", ["api"]),
     "kombu": ("kombu", ["rpc"]),
     "libvirt": ("libvirt-python", ["virt.libvirt"]),
-    "orjson": ("orjson", ["db"]),
+    "orjson": ("orjson", ["api", "db"]),
     "numpy": ("numpy", ["scheduler.core"]),
     "oslo_config": ("oslo.config", ["config", "policy"]),
     "oslo_policy": ("oslo.policy", ["policy"]),

@@ -1,10 +1,9 @@
 """/servers/{id}/os-instance-actions: what was asked of a server, when, by whom, and how it went."""
-import hashlib
-
 from nova_lite import clock, exception
 from nova_lite.api import paging
 from nova_lite.api.body import Param, Query
 from nova_lite.api.compute import links, values
+from nova_lite.api.compute.server_view import host_id
 from nova_lite.api.resource import Route
 from nova_lite.api.view import Field, View
 from nova_lite.db import servers as servers_
@@ -35,14 +34,10 @@ EVENT = View(
     Field("finish_time", lambda event, request: clock.isoformat_micro(event.finish_time)),
     Field("result", "result"),
     Field("traceback", "traceback", policy=POLICY + "events"),
-    Field("hostId", lambda event, request: _host_id(request, event.host), since="2.62"),
+    Field("hostId", lambda event, request: host_id(request.ctx.project_id, event.host), since="2.62"),
     Field("host", "host", since="2.62", policy=POLICY + "events"),
     Field("details", lambda event, request: event.details or None, since="2.84", policy=POLICY + "events:details"),
 )
-
-
-def _host_id(request, host: str | None) -> str:
-    return hashlib.sha224(f"{request.ctx.project_id}{host}".encode()).hexdigest() if host else ""
 
 
 def index(request, server_id):

@@ -1,6 +1,4 @@
 """/servers/{id}/ips: a server's addresses by network."""
-import dataclasses
-
 from nova_lite import exception
 from nova_lite.api.compute import server_view
 from nova_lite.api.resource import Route
@@ -15,7 +13,7 @@ def _addresses(request, server_id: str) -> dict[str, list[dict]]:
         server = servers_.get(tx, request.ctx, server_id)
         addresses = server_ports.addresses(tx, [server_id]).get(server_id, [])
     shown = server_view.Shown(server, addresses, [], None, "")
-    return server_view.addresses_by_network(dataclasses.replace(shown, full_addresses=False))
+    return server_view.addresses_by_network(shown._replace(full_addresses=False))
 
 
 def index(request, server_id):

@@ -1,12 +1,15 @@
 """How a server looks on the wire: the tables of its fields, and the related rows gathered for a whole page in a fixed number of statements."""
-import dataclasses
+import functools
 import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from nova_lite import clock
 from nova_lite.api.compute import links
 from nova_lite.api.view import OMIT, Field, View
 from nova_lite.compute import states
 from nova_lite.db import hosts as hosts_
+from nova_lite.db import servergroups
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server, ServerFault
 from nova_lite.network.actions import server_ports
@@ -16,8 +19,7 @@ HOST_STATUS = "os_compute_api:servers:show:host_status"
 EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
 
 
-@dataclasses.dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """A server with what other tables say of it. ``full_addresses``: with MAC and type."""
 
     server: Server
@@ -25,8 +27,9 @@ class Shown:
     tags: list[str]
     fault: ServerFault | None
     host_status: str
-    groups: list[str] = dataclasses.field(default_factory=list)
+    groups: Sequence[str] = ()
     full_addresses: bool = True
+    server_groups: Sequence[str] = ()
 
 
 def gather(request, found: list[Server], full_addresses: bool = True) -> list[Shown]:
@@ -42,8 +45,10 @@ def gather(request, found: list[Server], full_addresses: bool = True) -> list[Sh
         tags = servers_.tags(tx, ids) if request.at_least("2.26") else {}
         status = hosts_.host_statuses(tx, {s.host for s in found if s.host}, clock.now(), request.deps.service_down_time) \
             if request.at_least("2.16") and request.can(HOST_STATUS) else {}
+        wanted = {server.group_id for server in found if server.group_id is not None} if request.at_least("2.71") else set()
+        in_group = servergroups.uuids(tx, wanted) if wanted else {}
     return [Shown(server, addresses.get(server.id, []), tags.get(server.id, []), faults.get(server.id), status.get(server.host, ""),
-                  groups[server.id], full_addresses) for server in found]
+                  groups[server.id], full_addresses, [in_group[server.group_id]] if server.group_id in in_group else []) for server in found]
 
 
 def shown_status(server: Server) -> str:
@@ -51,9 +56,10 @@ def shown_status(server: Server) -> str:
     return "DELETED" if server.deleted else states.status(server.vm_state, server.task_state)
 
 
-def host_id(server: Server) -> str:
+@functools.lru_cache(maxsize=65536)
+def host_id(project_id: str, host: str | None) -> str:
     """An opaque name of the host that differs between projects: SHA-224 of project and host, as Nova makes it."""
-    return hashlib.sha224(f"{server.project_id}{server.host}".encode()).hexdigest() if server.host else ""
+    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
 def addresses_by_network(shown: Shown) -> dict[str, list[dict]]:
@@ -112,10 +118,6 @@ def _hostname_for_all(shown: Shown, request) -> str | object:
     return OMIT if request.can(EXTENDED) else shown.server.hostname
 
 
-def _of(name: str):
-    return lambda shown, request: getattr(shown.server, name)
-
-
 def _moment(name: str):
     return lambda shown, request: clock.isoformat_micro(getattr(shown.server, name))
 
@@ -125,8 +127,8 @@ def _boot_part(name: str):
 
 
 IDENTITY = (
-    Field("id", _of("id")),
-    Field("name", _of("name")),
+    Field("id", "server.id"),
+    Field("name", "server.name"),
     Field("links", lambda shown, request: links.of(request, "servers", shown.server.id)),
 )
 CORE = (
@@ -137,45 +139,45 @@ CORE = (
     Field("created", lambda shown, request: clock.isoformat(shown.server.created_at)),
     Field("flavor", _flavor_link, until="2.46"),
     Field("flavor", _flavor_copy, since="2.47"),
-    Field("hostId", lambda shown, request: host_id(shown.server)),
+    Field("hostId", lambda shown, request: host_id(shown.server.project_id, shown.server.host)),
     Field("image", _image),
-    Field("metadata", _of("meta")),
+    Field("metadata", "server.meta"),
     Field("status", lambda shown, request: shown_status(shown.server)),
-    Field("tenant_id", _of("project_id")),
-    Field("user_id", _of("user_id")),
+    Field("tenant_id", "server.project_id"),
+    Field("user_id", "server.user_id"),
     Field("updated", lambda shown, request: clock.isoformat(shown.server.updated_at or shown.server.created_at)),
-    Field("OS-DCF:diskConfig", _of("disk_config")),
+    Field("OS-DCF:diskConfig", "server.disk_config"),
     Field("fault", _fault),
     Field("progress", _progress),
-    Field("locked", _of("locked"), since="2.9"),
-    Field("description", _of("description"), since="2.19"),
-    Field("tags", lambda shown, request: shown.tags, since="2.26"),
-    Field("trusted_image_certificates", _of("trusted_certs"), since="2.63"),
-    Field("locked_reason", _of("locked_reason"), since="2.73"),
+    Field("locked", "server.locked", since="2.9"),
+    Field("description", "server.description", since="2.19"),
+    Field("tags", "tags", since="2.26"),
+    Field("trusted_image_certificates", "server.trusted_certs", since="2.63"),
+    Field("locked_reason", "server.locked_reason", since="2.73"),
 )
 EXTENSIONS = (
     Field("OS-EXT-AZ:availability_zone", lambda shown, request: shown.server.availability_zone or ""),
     Field("config_drive", lambda shown, request: "True" if shown.server.config_drive else ""),
-    Field("key_name", _of("key_name")),
+    Field("key_name", "server.key_name"),
     Field("OS-SRV-USG:launched_at", _moment("launched_at")),
     Field("OS-SRV-USG:terminated_at", _moment("terminated_at")),
     Field("security_groups", _groups),
-    Field("OS-EXT-SRV-ATTR:host", _of("host"), policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:host", "server.host", policy=EXTENDED),
     Field("OS-EXT-SRV-ATTR:instance_name", lambda shown, request: guest_name(shown.server.id), policy=EXTENDED),
-    Field("OS-EXT-SRV-ATTR:hypervisor_hostname", _of("node"), policy=EXTENDED),
-    Field("OS-EXT-SRV-ATTR:hostname", _of("hostname"), since="2.3", policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:hypervisor_hostname", "server.node", policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:hostname", "server.hostname", since="2.3", policy=EXTENDED),
     Field("OS-EXT-SRV-ATTR:kernel_id", _boot_part("kernel_id"), since="2.3", policy=EXTENDED),
-    Field("OS-EXT-SRV-ATTR:launch_index", _of("launch_index"), since="2.3", policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:launch_index", "server.launch_index", since="2.3", policy=EXTENDED),
     Field("OS-EXT-SRV-ATTR:ramdisk_id", _boot_part("ramdisk_id"), since="2.3", policy=EXTENDED),
-    Field("OS-EXT-SRV-ATTR:reservation_id", _of("reservation_id"), since="2.3", policy=EXTENDED),
-    Field("OS-EXT-SRV-ATTR:root_device_name", _of("root_device"), since="2.3", policy=EXTENDED),
-    Field("OS-EXT-SRV-ATTR:user_data", _of("user_data"), since="2.3", policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:reservation_id", "server.reservation_id", since="2.3", policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:root_device_name", "server.root_device", since="2.3", policy=EXTENDED),
+    Field("OS-EXT-SRV-ATTR:user_data", "server.user_data", since="2.3", policy=EXTENDED),
     Field("OS-EXT-SRV-ATTR:hostname", _hostname_for_all, since="2.90"),
-    Field("OS-EXT-STS:task_state", _of("task_state")),
-    Field("OS-EXT-STS:vm_state", _of("vm_state")),
-    Field("OS-EXT-STS:power_state", _of("power_state")),
+    Field("OS-EXT-STS:task_state", "server.task_state"),
+    Field("OS-EXT-STS:vm_state", "server.vm_state"),
+    Field("OS-EXT-STS:power_state", "server.power_state"),
     Field("os-extended-volumes:volumes_attached", lambda shown, request: []),
-    Field("host_status", lambda shown, request: shown.host_status, since="2.16", policy=HOST_STATUS),
+    Field("host_status", "host_status", since="2.16", policy=HOST_STATUS),
     Field("pinned_availability_zone", lambda shown, request: shown.server.request.get("availability_zone"), since="2.96"),
 )
 
@@ -183,9 +185,9 @@ BRIEF = View(*IDENTITY)
 """An item of ``GET /servers``."""
 DETAIL = View(*CORE, *EXTENSIONS)
 """An item of ``GET /servers/detail``."""
-SHOW = View(*CORE, *EXTENSIONS, Field("server_groups", lambda shown, request: [], since="2.71"))
+SHOW = View(*CORE, *EXTENSIONS, Field("server_groups", "server_groups", since="2.71"))
 """``GET /servers/{id}``, and the answer to an update from 2.75 on."""
-UPDATED = View(*CORE, Field("server_groups", lambda shown, request: [], since="2.71"))
+UPDATED = View(*CORE, Field("server_groups", "server_groups", since="2.71"))
 """The answer to an update until 2.74."""
 
 

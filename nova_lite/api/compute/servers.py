@@ -103,7 +103,7 @@ def _page(request, collection: str, view, gathered):
     if asked is not None and limit:
         with request.deps.db.read() as tx:
             found = server_lists.find(tx, asked.filters, asked.sort, limit, marker, asked.project_id)
-    shown = [view.render(thing, request) for thing in gathered(found)]
+    shown = list(map(view.renderer(request), gathered(found)))
     full = found if (request.param("limit") or len(found) == request.deps.max_limit) else []
     return {"servers": shown, **links.following(request, collection, full, limit, "id")}
 

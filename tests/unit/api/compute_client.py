@@ -14,7 +14,7 @@ from nova_lite.interfaces.network import NetworkInterface
 from nova_lite.interfaces.scheduler import SchedulerInterface
 from nova_lite.rpc import client, serializer
 
-PROJECT, USER, OTHER_PROJECT, OTHER_USER = "p" * 32, "u" * 32, "q" * 32, "v" * 32
+PROJECT, USER, OTHER_PROJECT, OTHER_USER = "a" * 32, "u" * 32, "b" * 32, "v" * 32
 POLICY = policy.Policy()
 QUOTA = {"instances": 10, "cores": 20, "ram": 51200, "metadata_items": 128, "injected_files": 5, "injected_file_content_bytes": 10240,
          "injected_file_path_bytes": 255, "key_pairs": 100, "server_groups": 10, "server_group_members": 10, "networks": 100, "subnets": 100,
