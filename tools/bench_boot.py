@@ -56,14 +56,14 @@ class Bench:
         assert answer.status == 202, answer
         return answer.json["server"]["id"]
 
-    def wait_active(self, client, server_id: str) -> None:
-        """Until it is ACTIVE."""
+    def wait_active(self, client, server_id: str, interval: float = 0.002) -> None:
+        """Until it is ACTIVE, looking every ``interval`` seconds."""
         while True:
             status = client.get(f"/servers/{server_id}").json["server"]["status"]
             if status == "ACTIVE":
                 return
             assert status == "BUILD", status
-            time.sleep(0.002)
+            time.sleep(interval)
 
     def single_boots(self, count: int) -> None:
         """One after the other."""
@@ -108,7 +108,7 @@ class Bench:
         def user(number: int) -> None:
             client = self.cloud.client(microversion="2.90")
             for turn in range(count // workers):
-                self.wait_active(client, self.create(client, f"user-{number}-{turn}"))
+                self.wait_active(client, self.create(client, f"user-{number}-{turn}"), interval=0.05)
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             list(pool.map(user, range(workers)))

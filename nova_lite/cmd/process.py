@@ -1,6 +1,7 @@
 """One process: options, log, daemons, and an orderly end on SIGTERM or SIGINT."""
 import contextlib
 import ctypes
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -40,6 +41,9 @@ def run(prog: str, build: Callable[[wiring.Site], list[Daemon]], argv: list[str]
     try:
         for daemon in daemons:
             daemon.start()
+        # What is there now stays: the collector need not look at it again, nor run during every long list.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         number = concurrency.wait_for_signal((signal.SIGTERM, signal.SIGINT))
         LOG.info("%s ends on %s", prog, signal.Signals(number).name)
     except exception.ConfigurationError as error:

@@ -13,8 +13,9 @@ NICS = [{"port_id": "11111111-2222-3333-4444-555555555555", "index": 0, "network
 
 
 def server(**changes):
-    values = {"id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "name": "My Server", "hostname": "my-server", "launch_index": 1, "availability_zone": "nova",
-              "project_id": "p", "meta": {"role": "web"}, "key_data": "ssh-rsa AAAA me", "key_name": "mine", "user_data": None,
+    values = {"id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "name": "My Server", "hostname": "my-server", "launch_index": 1,
+              "availability_zone": "nova", "project_id": "p", "meta": {"role": "web"},
+              "key_data": "ssh-rsa AAAA me", "key_name": "mine", "user_data": None,
               "image_id": "12345678-0000-0000-0000-000000000000", "image": {"properties": {}}, "flavor": {"name": "m1.tiny"},
               "root_device": "/dev/vda", "reservation_id": "r-1", "request": {}, **changes}
     return SimpleNamespace(**values)
