@@ -54,6 +54,7 @@ COMPUTE = (
     ("os_compute_api:os-lock-server:unlock", "member", "Unlock a server"),
     ("os_compute_api:os-lock-server:unlock:unlock_override", "admin", "Unlock or act on a server that somebody else locked"),
     ("os_compute_api:os-admin-actions:reset_state", "admin", "Set a server's state"),
+    ("os_compute_api:os-deferred-delete:restore", "member", "Restore a deleted server"),
     ("os_compute_api:os-deferred-delete:force", "member", "Delete a server at once"),
     ("os_compute_api:ips:index", "reader", "List a server's addresses"),
     ("os_compute_api:ips:show", "reader", "Show a server's addresses on one network"),

@@ -9,6 +9,7 @@ from nova_lite.api.metadata.application import MetadataApplication
 from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import removal, task
+from nova_lite.compute.worker import delete
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.compute.worker.watch import Watcher
@@ -62,7 +63,7 @@ def scheduler(here: Site) -> Daemon:
     daemon.on_start(manager.start)
     _serve(here, daemon, SchedulerInterface, manager)
     daemon.every(min(1.0, conf.service.report_interval), manager.tick)
-    daemon.every(conf.service.sweep_interval, Sweep(here.db, manager.place_servers, removal.remove, conf.service.down_time).run)
+    daemon.every(conf.service.sweep_interval, Sweep(here.db, manager.place_servers, removal.end, conf.service.down_time).run)
     return daemon
 
 
@@ -129,6 +130,8 @@ def _compute(here: Site, fetch, host: str) -> Daemon:
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
     daemon.every(conf.service.sweep_interval * 6, watcher.remove_leftovers)
+    if conf.compute.reclaim_interval:
+        daemon.every(min(60.0, conf.compute.reclaim_interval), lambda: delete.reclaim(worker, conf.compute.reclaim_interval))
     return daemon
 
 

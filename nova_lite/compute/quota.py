@@ -59,6 +59,18 @@ def take(tx, project_id: str, user_id: str, amounts: dict[str, int], defaults: d
     take_between(tx, project_id, user_id, amounts, 1, 1, defaults)
 
 
+def check(tx, project_id: str, user_id: str, amounts: dict[str, int], defaults: dict[str, int]) -> None:
+    """Whether ``take`` would do; counts nothing. Raises QuotaExceeded."""
+    take(tx, project_id, user_id, amounts, defaults)
+    give_back(tx, project_id, amounts)
+
+
+def count(tx, project_id: str, amounts: dict[str, int]) -> None:
+    """Count ``amounts`` more for the project, whatever its limits: what was checked before has come to be."""
+    _lock(tx, project_id, amounts, project_id, None, {})
+    quotas.add(tx, project_id, amounts)
+
+
 def take_between(tx, project_id: str, user_id: str, each: dict[str, int], at_least: int, at_most: int, defaults: dict[str, int]) -> int:
     """``take`` for as many servers as the quotas admit, ``each`` of them taking so much; returns how many.
 

@@ -54,11 +54,13 @@ ACTIONS: dict[str, Action] = dict((
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
     _row("resume",      (SUSPENDED,),                                  "resuming",         ACTIVE,  KEEP,    "retry", 600),
     _row("trigger_crash_dump", (ACTIVE, PAUSED, RESCUED, RESIZED, ERROR), "triggering_crash_dump", KEEP, KEEP, "fail", 120),
+    _row("soft_delete", LIVING,                                        "soft-deleting",    SOFT_DELETED, KEEP, "retry", 600, None),
+    _row("restore",     (SOFT_DELETED,),                               "restoring",        ACTIVE,  KEEP,    "retry", 600),
     _row("delete",      LIVING,                                        DELETING,           DELETED, ERROR,   "retry", 600, None),
 ))
 # fmt: on
 
-ASKED_AS = {"reboot_hard": "reboot"}
+ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete"}
 """The name that users know an action by, where the table splits it."""
 
 _STATUS = {

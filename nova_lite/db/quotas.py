@@ -88,7 +88,7 @@ def _amount_of(amounts: dict[str, int]):
 
 def count_servers(tx: orm.Session, project_id: str, user_id: str | None = None) -> dict[str, int]:
     """Living servers of a project (of one user in it), their vCPUs and MB of RAM, counted one by one."""
-    query = sa.select(Server.flavor).where(Server.project_id == project_id, Server.deleted.is_(False))
+    query = sa.select(Server.flavor).where(Server.project_id == project_id, Server.deleted.is_(False), Server.vm_state != "soft-delete")
     if user_id is not None:
         query = query.where(Server.user_id == user_id)
     flavors = list(tx.scalars(query))

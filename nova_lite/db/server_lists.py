@@ -91,9 +91,7 @@ def _beyond(column, value, descending: bool):
 
 
 def _filtered(tx, query, filters: dict):
-    deleted = filters.get("deleted", False)
-    if deleted is not None:
-        query = query.where(Server.deleted.is_(deleted))
+    query = _living(query, filters.get("deleted", False), filters.get("soft_deleted"))
     for name, column in EXACT.items():
         if name in filters:
             value = filters[name]
@@ -111,6 +109,16 @@ def _filtered(tx, query, filters: dict):
         if name in filters:
             query = query.where(Server.id.in_(server_ports.servers_with_address(tx, _like(filters[name]), version)))
     return _tagged(query, filters)
+
+
+def _living(query, deleted: bool | None, marked: bool | None):
+    """Those that are deleted, or that are not (None: both). ``marked``: whether those that can be restored are among them (None: as usual)."""
+    soft = Server.vm_state == "soft-delete"
+    if deleted is None:
+        return query
+    if deleted:
+        return query.where(sa.or_(Server.deleted.is_(True), soft) if marked in (None, True) else Server.deleted.is_(True))
+    return query.where(Server.deleted.is_(False), *(() if marked else (~soft,)))
 
 
 def _like(pattern: str) -> str:

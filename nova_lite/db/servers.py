@@ -47,6 +47,13 @@ def of_host(tx, host: str) -> list[Server]:
     return list(tx.execute(sa.select(Server).where(Server.host == host, Server.deleted.is_(False))).scalars())
 
 
+def marked_deleted(tx, host: str, before: datetime.datetime) -> list[Server]:
+    """Servers of a host that were marked as deleted ``before`` and wait to be reclaimed."""
+    query = sa.select(Server).where(Server.host == host, Server.deleted.is_(False), Server.vm_state == "soft-delete",
+                                    Server.task_id.is_(None), Server.deleted_at <= before)
+    return list(tx.execute(query).scalars())
+
+
 def known(tx, server_ids: Iterable[str]) -> dict[str, tuple[str | None, bool]]:
     """``{id: (host, deleted)}`` of those of ``server_ids`` that have a row."""
     rows = tx.execute(sa.select(Server.id, Server.host, Server.deleted).where(Server.id.in_(list(server_ids))))

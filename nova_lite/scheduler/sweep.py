@@ -53,7 +53,7 @@ class Sweep:
         LOG.warning("server %s: %s", server.id, why)
         try:
             with self._db.write() as tx:
-                if server.task_action == "delete":
+                if server.task_action in ("delete", "soft_delete"):
                     self._remove(tx, server, server.task_id, server.host)
                     return
                 if server.task_action == "create" and server.host is not None:

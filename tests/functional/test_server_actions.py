@@ -1,4 +1,5 @@
 """Every action on a server over HTTP, on an all-in-one with the fake driver: what it shows, and what it refuses in which words."""
+import daemons
 import pytest
 
 from tests.functional.cloud import Cloud
@@ -64,6 +65,54 @@ def test_a_crash_dump_interrupts_the_guest(cloud, server_id):
     do(cloud, server_id, "os-stop", status="SHUTOFF")
     assert refusal(cloud, server_id, "trigger_crash_dump") == (
         f"Cannot 'trigger_crash_dump' instance {server_id} while it is in vm_state stopped")
+
+
+# ---- delete and restore ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def forgiving():
+    with Cloud({"compute": {"reclaim_interval": 3600}}) as running:
+        yield running
+
+
+def listed(cloud, query=""):
+    return [server["id"] for server in cloud.admin.get(f"/servers?{query}").json["servers"]]
+
+
+def test_a_deleted_server_can_be_restored_or_deleted_for_good(forgiving):
+    before = forgiving.usage()
+    server_id = forgiving.boot()
+    assert forgiving.admin.delete(f"/servers/{server_id}").status == 204
+    assert forgiving.wait(server_id, "SOFT_DELETED")["OS-EXT-STS:power_state"] == 4
+    assert listed(forgiving) == [] and listed(forgiving, "status=SOFT_DELETED") == listed(forgiving, "deleted=True") == [server_id]
+    assert forgiving.usage()[2:] == before[2:] and forgiving.usage()[0] == before[0] + 1
+    assert refusal(forgiving, server_id, "os-start") == f"Cannot 'start' instance {server_id} while it is in vm_state soft-delete"
+    do(forgiving, server_id, "restore")
+    assert forgiving.usage()[2] == before[2] + 1 and listed(forgiving) == [server_id]
+    assert refusal(forgiving, server_id, "restore") == f"Cannot 'restore' instance {server_id} while it is in vm_state active"
+    assert forgiving.admin.delete(f"/servers/{server_id}").status == 204
+    forgiving.wait(server_id, "SOFT_DELETED")
+    assert forgiving.act(server_id, "forceDelete").status == 202
+    daemons.wait_until("the server is gone", lambda: forgiving.admin.get(f"/servers/{server_id}").status == 404, 30)
+    assert forgiving.usage() == before
+
+
+def test_a_restore_needs_quota(forgiving):
+    member = forgiving.add_user("narrow")
+    server_id = forgiving.boot(member)
+    assert member.delete(f"/servers/{server_id}").status == 204
+    project = forgiving.wait(server_id, "SOFT_DELETED")["tenant_id"]
+    assert forgiving.admin.put(f"/os-quota-sets/{project}", {"quota_set": {"instances": 0}}).status == 200
+    assert forgiving.act(server_id, "restore", None, member).status == 403
+    assert forgiving.act(server_id, "forceDelete", None, member).status == 202
+    daemons.wait_until("the server is gone", lambda: forgiving.admin.get(f"/servers/{server_id}").status == 404, 30)
+
+
+def test_what_nobody_restores_is_reclaimed():
+    with Cloud({"compute": {"reclaim_interval": 0.5}}) as hasty:
+        before, server_id = hasty.usage(), hasty.boot()
+        assert hasty.admin.delete(f"/servers/{server_id}").status == 204
+        daemons.wait_until("the server is gone", lambda: hasty.admin.get(f"/servers/{server_id}").status == 404, 30)
+        assert hasty.usage() == before
 
 
 # ---- what a guest says of itself -------------------------------------------------------------------------------------------

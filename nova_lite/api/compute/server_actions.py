@@ -30,7 +30,12 @@ def console_output(request, id):
 
 def force_delete(request, id):
     """``forceDelete``: as DELETE, at once."""
-    delete.delete(request.deps, request.ctx, id, ignore_lock=ignores_lock(request))
+    delete.delete(request.deps, request.ctx, id, ignore_lock=ignores_lock(request), at_once=True)
+
+
+def restore(request, id):
+    """``restore`` of a server that is marked as deleted."""
+    delete.restore(request.deps, request.ctx, id, ignore_lock=ignores_lock(request))
 
 
 def lock(request, id):
@@ -65,6 +70,7 @@ ROUTES = (
           body=Body("os-getConsoleOutput", (Param("length", LENGTH),))),
     Route("POST", PATH, force_delete, "os_compute_api:os-deferred-delete:force", 202, action="forceDelete",
           body=Body("forceDelete", schema=ANYTHING)),
+    Route("POST", PATH, restore, "os_compute_api:os-deferred-delete:restore", 202, action="restore", body=Body("restore", schema=ANYTHING)),
     Route("POST", PATH, lock, "os_compute_api:os-lock-server:lock", 202, action="lock", until="2.72", body=Body("lock", schema=ANYTHING)),
     Route("POST", PATH, lock, "os_compute_api:os-lock-server:lock", 202, action="lock", since="2.73", body=Body("lock", schema=LOCK_REASON)),
     Route("POST", PATH, unlock, "os_compute_api:os-lock-server:unlock", 202, action="unlock", body=Body("unlock", schema=ANYTHING)),

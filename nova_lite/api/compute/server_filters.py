@@ -113,6 +113,10 @@ def _moments(given: dict, filters: dict) -> None:
 
 
 def _deleted(request, given: dict, filters: dict) -> None:
+    if "soft_deleted" in given:
+        filters["soft_deleted"] = values.truth(given["soft_deleted"])
+    elif any(state[0] == states.SOFT_DELETED for state in filters.get("states", ())):
+        filters["soft_deleted"] = True
     if "deleted" in given:
         filters["deleted"] = values.truth(given["deleted"])
     elif "changes-since" in given or "changes-before" in given:

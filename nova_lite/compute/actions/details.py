@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 
 from nova_lite import clock, exception
+from nova_lite.compute import quota, removal, states
 from nova_lite.compute.actions.deps import Deps
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -114,6 +115,8 @@ def reset_state(deps: Deps, ctx: RequestContext, server_id: str, vm_state: str) 
     """Set the state that an administrator knows to be true, ending any task."""
     cleared = dict.fromkeys(("task_id", "task_action", "task_state", "task_started_at", "task_deadline", "task_request_id", "task_detail"))
     with deps.db.write() as tx:
-        servers_.get(tx, ctx, server_id)
-        servers_.update(tx, server_id, vm_state=vm_state, **cleared)
+        server = servers_.get(tx, ctx, server_id)
+        if server.vm_state == states.SOFT_DELETED:
+            quota.take(tx, server.project_id, server.user_id, removal.weight(server), deps.quota_defaults)
+        servers_.update(tx, server_id, vm_state=vm_state, deleted_at=None, **cleared)
         servers_.add_action(tx, server_id, "resetState", ctx, clock.now(), finished=True)

@@ -21,6 +21,8 @@ HANDLERS: dict[str, Handler] = {
     "suspend": power.suspend,
     "resume": power.resume,
     "trigger_crash_dump": power.trigger_crash_dump,
+    "soft_delete": delete.soft_delete,
+    "restore": delete.restore,
     "delete": delete.delete,
 }
 """Who carries out which action of compute.states."""

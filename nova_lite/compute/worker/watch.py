@@ -42,8 +42,14 @@ class Watcher:
             servers = servers_.of_host(tx, self._shop.host)
         for server in servers:
             state = guests.get(server.id, PowerState.SHUTDOWN if server.vm_state == states.STOPPED else PowerState.NOSTATE)
-            if server.task_id is None and not self._worker.is_busy(server.id) and _differs(server, state):
+            if server.task_id is not None or self._worker.is_busy(server.id):
+                continue
+            if _differs(server, state):
                 self._settle(server.id, state)
+            elif server.vm_state == states.SOFT_DELETED and state in (PowerState.RUNNING, PowerState.PAUSED):
+                # It was marked while this host was down, and started by whatever starts guests with the host.
+                LOG.warning("server %s is marked as deleted; its guest is switched off", server.id)
+                self._shop.driver.stop_guest(server.id, 0)
 
     def _settle(self, server_id: str, state: PowerState) -> None:
         if state == PowerState.NOSTATE:
