@@ -108,6 +108,10 @@ class KeyPairNotFound(NotFound):
     message = "Keypair {name} not found for user {user_id}"
 
 
+class ServerGroupNotFound(NotFound):
+    message = "Instance group {group_id} could not be found."
+
+
 class HostNotFound(NotFound):
     message = "Compute host {host} could not be found."
 

@@ -108,11 +108,24 @@ def take_key_pair(tx, project_id: str, user_id: str, defaults: dict[str, int]) -
     quotas.add(tx, user_id, amounts)
 
 
+def take_server_group(tx, project_id: str, user_id: str, defaults: dict[str, int]) -> None:
+    """Count one more server group of a project; a user's own limit is about the groups that the user made. Raises QuotaExceeded."""
+    amounts = {"server_groups": 1}
+    used, allowed = _lock(tx, project_id, amounts, project_id, user_id, defaults)
+    try:
+        _check(amounts, allowed.of_project, used)
+        _check(amounts, allowed.of_user, {"server_groups": quotas.count_server_groups(tx, project_id, user_id)})
+    except exception.QuotaExceeded:
+        raise exception.QuotaExceeded("Quota exceeded, too many server groups.")
+    quotas.add(tx, project_id, amounts)
+
+
 def used(tx, project_id: str, user_id: str | None) -> dict[str, int]:
     """What a project uses, or what one user uses of it; resources that are not counted have no key."""
     if user_id is None:
         return quotas.usage(tx, project_id)
-    return {**quotas.count_servers(tx, project_id, user_id), "key_pairs": quotas.count_key_pairs(tx, user_id)}
+    return {**quotas.count_servers(tx, project_id, user_id), "key_pairs": quotas.count_key_pairs(tx, user_id),
+            "server_groups": quotas.count_server_groups(tx, project_id, user_id)}
 
 
 def give_back(tx, owner: str, amounts: dict[str, int]) -> None:
@@ -148,7 +161,8 @@ def recount(tx) -> dict[tuple[str, str], tuple[int, int]]:
     projects, users = quotas.list_owners(tx)
     wrong = {}
     for owner in sorted(projects):
-        wrong.update(_recount(tx, owner, SERVER_RESOURCES, lambda owner=owner: quotas.count_servers(tx, owner)))
+        wrong.update(_recount(tx, owner, (*SERVER_RESOURCES, "server_groups"), lambda owner=owner: {
+            **quotas.count_servers(tx, owner), "server_groups": quotas.count_server_groups(tx, owner)}))
     for owner in sorted(users):
         wrong.update(_recount(tx, owner, ("key_pairs",), lambda owner=owner: {"key_pairs": quotas.count_key_pairs(tx, owner)}))
     return wrong

@@ -4,7 +4,7 @@ Every change of usage goes through ``claim`` and ``release``; ``audit`` recomput
 Called by the scheduler (claim), the compute worker (release, build_ended), moves and ``nova-lite-manage``.
 """
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -35,6 +35,14 @@ def waiting(tx: orm.Session, tokens: Mapping[str, str]) -> list[Server]:
         Server.id.in_(list(tokens)), Server.task_action == "create", Server.task_state == "scheduling", Server.deleted.is_(False))
         .order_by(Server.reservation_id, Server.launch_index, Server.id))
     return [server for server in found if server.task_id == tokens[server.id]]
+
+
+def waiting_together(tx: orm.Session, reservations: Iterable[str]) -> list[Server]:
+    """All servers of these reservations that wait for their first host."""
+    return [server for server in tx.scalars(sa.select(Server).where(
+        Server.reservation_id.in_(list(reservations)), Server.host.is_(None), Server.task_action == "create",
+        Server.task_state == "scheduling", Server.deleted.is_(False)).order_by(Server.reservation_id, Server.launch_index, Server.id))
+        if not server.request.get("attempts")]
 
 
 def take(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int = 1) -> bool:
@@ -135,6 +143,18 @@ def _hand_over(tx, claims):
     if values:
         tx.execute(_HAND_OVER, values)
     return [each for each in claims if still.get(each.server_id) != each.token]
+
+
+def give_up(tx: orm.Session, server_ids: Sequence[str]) -> None:
+    """Undo claims of this very transaction: the servers wait for a host again, the hosts have no build of theirs."""
+    if not server_ids:
+        return
+    held = tx.execute(sa.select(*Allocation.__table__.c).where(Allocation.server_id.in_(server_ids)).order_by(Allocation.host_id)).all()
+    tx.execute(sa.delete(Allocation).where(Allocation.server_id.in_(server_ids)).execution_options(synchronize_session=False))
+    for each in held:
+        tx.execute(_usage(each.host_id, each.vcpus, each.memory_mb, each.disk_gb, -1, building=-1))
+    tx.execute(sa.update(Server).where(Server.id.in_(server_ids)).values(host=None, node=None, availability_zone=None, task_state="scheduling")
+               .execution_options(synchronize_session=False))
 
 
 def release(tx: orm.Session, server_id: str, host: str | None = None) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from nova_lite.db.models.compute import KeyPair, QuotaLimit, QuotaUsage, Server
+from nova_lite.db.models.compute import KeyPair, QuotaLimit, QuotaUsage, Server, ServerGroup
 from nova_lite.db.unless_taken import insert_unless_taken
 
 
@@ -95,18 +95,25 @@ def count_servers(tx: orm.Session, project_id: str, user_id: str | None = None) 
     return {"instances": len(flavors), "cores": sum(flavor["vcpus"] for flavor in flavors), "ram": sum(flavor["memory_mb"] for flavor in flavors)}
 
 
+def count_server_groups(tx: orm.Session, project_id: str, user_id: str | None = None) -> int:
+    """Server groups of a project, or those that one user made in it."""
+    query = sa.select(sa.func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)
+    return tx.scalar(query if user_id is None else query.where(ServerGroup.user_id == user_id))
+
+
 def count_key_pairs(tx: orm.Session, user_id: str) -> int:
     """Key pairs of a user."""
     return tx.scalar(sa.select(sa.func.count()).select_from(KeyPair).where(KeyPair.user_id == user_id))
 
 
 def list_owners(tx: orm.Session) -> tuple[set[str], set[str]]:
-    """(projects with servers or server counters, users with key pairs or key pair counters)."""
+    """(projects with servers, server groups or counters of them, users with key pairs or key pair counters)."""
     of_servers = set(tx.scalars(sa.select(Server.project_id).where(Server.deleted.is_(False)).distinct()))
+    of_servers |= set(tx.scalars(sa.select(ServerGroup.project_id).distinct()))
     of_keys = set(tx.scalars(sa.select(KeyPair.user_id).distinct()))
     counted = tx.execute(sa.select(QuotaUsage.project_id, QuotaUsage.resource))
     for owner, resource in counted:
-        if resource in ("instances", "cores", "ram"):
+        if resource in ("instances", "cores", "ram", "server_groups"):
             of_servers.add(owner)
         elif resource == "key_pairs":
             of_keys.add(owner)

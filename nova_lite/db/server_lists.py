@@ -34,12 +34,14 @@ PATTERNS = {"name": Server.name, "hostname": Server.hostname, "description": Ser
 """Filters that are regular expressions on text."""
 
 
-SHOWN = [column for column in Server.__table__.c if column.name not in ("key_data",) and not column.name.startswith("task_")]
+SHOWN = [column for column in Server.__table__.c if column.name not in ("key_data", "decision") and not column.name.startswith("task_")]
 SHOWN.append(Server.__table__.c.task_state)
 
 
 def find(tx, filters: dict, sort: list[tuple[str, bool]], limit: int, marker: str | None, project_id: str | None) -> list:
-    """A page of servers, as rows with the columns SHOWN: a list of a thousand need not become a thousand objects. ``filters``: EXACT and PATTERNS by name, ``states`` (list of (vm_state, include, tasks)), ``deleted`` (None: both),
+    """A page of servers, as rows with the columns SHOWN: a list of a thousand need not become a thousand objects.
+
+    ``filters``: EXACT and PATTERNS by name, ``states`` (list of (vm_state, include, tasks)), ``deleted`` (None: both),
     ``changes-since``/``changes-before`` (datetimes), ``tags`` and its kin (lists), ``ip`` and ``ip6``. ``sort``: (key, descending) pairs.
 
     Raises Invalid for a pattern that is no regular expression and for an unknown marker.

@@ -4,97 +4,159 @@ Servers with the same needs are selected for together. Called by ``scheduler.man
 """
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from nova_lite import hooks
 from nova_lite.db import allocations
 from nova_lite.db.models import Server
 from nova_lite.scheduler.core import select as core
 from nova_lite.scheduler.core.request import Request
+from nova_lite.scheduler.groups import Groups
 from nova_lite.scheduler.hosts import HostView
 
 ROUNDS = 50
 """How often a server whose claim was lost is selected for again. Each round starts from what the database says, so that few suffice."""
 
+LOST = "Other requests took each host that was chosen"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wanted:
-    """A server that waits for a host."""
+    """A server that waits for a host. ``batch``: the reservation whose servers are placed together, if it is one of several."""
 
     server: Server
     token: str
     request: Request
+    batch: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """A host chosen for a server, and the next best ones."""
+
+    wanted: Wanted
+    host: str
+    alternates: list[str]
 
 
 @dataclasses.dataclass(slots=True)
 class Placed:
-    """``placed``: (server, host, alternates); ``refused``: (server, why). Servers in neither are no longer waiting.
+    """What became of the servers: ``placed``, ``refused`` with the reason, or ``stale``: no longer waiting.
 
     ``touched``: hosts of which the view says what holds only once the transaction is committed.
     """
 
-    placed: list[tuple[Wanted, str, list[str]]] = dataclasses.field(default_factory=list)
+    placed: list[Choice] = dataclasses.field(default_factory=list)
     refused: list[tuple[Wanted, str]] = dataclasses.field(default_factory=list)
+    stale: list[Wanted] = dataclasses.field(default_factory=list)
     touched: set[str] = dataclasses.field(default_factory=set)
 
 
-def place(tx, view: HostView, rules: core.Rules, wanted: Sequence[Wanted], now: float, result: Placed,
-          alternates: int = 0) -> None:
-    """Find and claim a host for each of ``wanted``, as far as there is room, and note it in ``result``.
+@dataclasses.dataclass(frozen=True)
+class Placing:
+    """One placing of a batch. ``now``: seconds since 1970; ``alternates``: how many further hosts to name.
 
-    ``now``: seconds since 1970; ``alternates``: how many further hosts to name. When the transaction fails, here or later, the caller
-    tells the view to distrust the hosts that ``result`` touched.
+    ``needs``: for each batch how many of its servers must find a host, else none gets one.
     """
-    todo, heard = list(wanted), False
-    for _round in range(ROUNDS):
-        chosen, refused = _choose(view, rules, todo, now, result, alternates)
-        if refused and not heard:
-            # Before anybody is refused: a host may have come back to life since heartbeats were read last.
-            heard = True
-            view.hear(tx)
-            again, refused = _choose(view, rules, [each for each, _why in refused], now, result, alternates)
-            chosen += again
-        result.refused += refused
-        todo = _claim(tx, view, chosen, result)
-        if not todo:
-            break
-        view.refresh(tx)
-    result.refused += [(each, "Other requests took each host that was chosen") for each in todo]
 
+    tx: object
+    view: HostView
+    rules: core.Rules
+    now: float
+    alternates: int = 0
+    groups: Groups = dataclasses.field(default_factory=Groups)
+    needs: dict[str, int] = dataclasses.field(default_factory=dict)
 
-def _choose(view, rules, wanted, now, result, alternates):
-    """Select for each: ((wanted, host, alternates), ...) and ((wanted, why), ...)."""
-    chosen, refused = [], []
-    for request, group in itertools.groupby(wanted, key=lambda each: each.request):
-        group = list(group)
-        selection = core.select(view.table, request, len(group), rules=rules, now=now, alternates=alternates)
-        result.touched.update(selection.hosts)
-        for each, host in zip(group, selection.hosts, strict=False):
-            chosen.append((each, host, selection.alternates_of(host, alternates)))
-        refused += [(each, str(selection.why)) for each in group[len(selection.hosts):]]
-    return chosen, refused
+    def run(self, wanted: Sequence[Wanted], result: Placed) -> None:
+        """Find and claim a host for each of ``wanted``, as far as there is room, and note it in ``result``.
 
+        When the transaction fails, here or later, the caller tells the view to distrust the hosts that ``result`` touched.
+        """
+        todo, heard = list(wanted), False
+        self.groups.hold(self.tx)
+        for _round in range(ROUNDS):
+            chosen, refused = self._choose(todo, result)
+            if refused and not heard:
+                # Before anybody is refused: a host may have come back to life since heartbeats were read last.
+                heard = True
+                self.view.hear(self.tx)
+                again, refused = self._choose([each for each, _why in refused], result)
+                chosen += again
+            result.refused += refused
+            chosen, again = self._without_halves(chosen, result)
+            todo = self._claim(chosen, result) + again
+            if not todo:
+                return
+            self.view.refresh(self.tx)
+        result.refused += [(each, LOST) for each in todo]
+        _chosen, again = self._without_halves([], result)
+        result.refused += [(each, LOST) for each in again]
 
-def _claim(tx, view, chosen, result):
-    """Claim what was chosen; the wanted whose host had no room after all."""
-    table = view.table
-    claims = {}
-    for each, host, _alternates in chosen:
-        row, request = table.rows[host], each.request
-        claims[each.server.id] = allocations.Claim(
-            each.server.id, each.token, int(table.ids[row]), host, table.nodes[row], table.zone_of(host), request.vcpus, request.memory_mb,
-            request.disk_gb)
-    hooks.reached("scheduler.claim")
-    outcome = allocations.claim_many(tx, list(claims.values()))
-    missed = {claim.server_id for claim in outcome.lost}
-    gone = {claim.server_id for claim in outcome.stale}
-    todo = []
-    for each, host, alternates in chosen:
-        if each.server.id not in missed | gone:
-            result.placed.append((each, host, alternates))
-            continue
-        core.undo(table, each.request, host)
-        view.distrust([host])
-        if each.server.id in missed:
-            todo.append(each)
-    return todo
+    def _choose(self, wanted, result):
+        """Select for each: the choices, and (wanted, why) for those that find no host."""
+        chosen, refused = [], []
+        for (request, group_id), members in itertools.groupby(wanted, key=lambda each: (each.request, each.server.group_id)):
+            members = list(members)
+            request = self.groups.request(request, group_id)
+            selection = core.select(self.view.table, request, len(members), rules=self.rules, now=self.now, alternates=self.alternates)
+            result.touched.update(selection.hosts)
+            for each, host in zip(members, selection.hosts, strict=False):
+                self.groups.count(group_id, host)
+                chosen.append(Choice(each, host, selection.alternates_of(host, self.alternates)))
+            refused += [(each, str(selection.why)) for each in members[len(selection.hosts):]]
+        return chosen, refused
+
+    def _claim(self, chosen, result):
+        """Claim what was chosen; the wanted whose host had no room after all."""
+        table = self.view.table
+        claims = {}
+        for each in chosen:
+            row, request = table.rows[each.host], each.wanted.request
+            claims[each.wanted.server.id] = allocations.Claim(
+                each.wanted.server.id, each.wanted.token, int(table.ids[row]), each.host, table.nodes[row], table.zone_of(each.host),
+                request.vcpus, request.memory_mb, request.disk_gb)
+        hooks.reached("scheduler.claim")
+        outcome = allocations.claim_many(self.tx, list(claims.values()))
+        missed = {claim.server_id for claim in outcome.lost}
+        gone = {claim.server_id for claim in outcome.stale}
+        for each in chosen:
+            if each.wanted.server.id not in missed | gone:
+                result.placed.append(each)
+                continue
+            self._forget(each)
+            if each.wanted.server.id in gone:
+                result.stale.append(each.wanted)
+        return [each.wanted for each in chosen if each.wanted.server.id in missed]
+
+    def _forget(self, choice: Choice) -> None:
+        core.undo(self.view.table, choice.wanted.request, choice.host)
+        self.groups.count(choice.wanted.server.group_id, choice.host, -1)
+        self.view.distrust([choice.host])
+
+    def _without_halves(self, chosen: list[Choice], result: Placed) -> tuple[list[Choice], list[Wanted]]:
+        """Refuse the batches that cannot get what they need whole, claims given back.
+
+        What remains of ``chosen``, and those refused before for whom there may be room now.
+        """
+        served = Counter(each.wanted.batch for each in (*chosen, *result.placed)) + Counter(each.batch for each in result.stale)
+        short = {batch for batch, need in self.needs.items() if served[batch] < need}
+        if not short:
+            return chosen, []
+        whys = {each.batch: why for each, why in reversed(result.refused)}
+        halves = [each for each in result.placed if each.wanted.batch in short]
+        allocations.give_up(self.tx, [each.wanted.server.id for each in halves])
+        halves += [each for each in chosen if each.wanted.batch in short]
+        for each in halves:
+            self._forget(each)
+        result.placed[:] = [each for each in result.placed if each.wanted.batch not in short]
+        again = [each for each, _why in result.refused if each.batch not in short] if halves else []
+        refused = [(each, why) for each, why in result.refused if each.batch in short or not halves]
+        refused += [(each.wanted, whys[each.wanted.batch]) for each in halves]
+        result.refused[:] = [(each, self._short(each.batch, served, why) if each.batch in short else why) for each, why in refused]
+        for batch in short:
+            del self.needs[batch]
+        return [each for each in chosen if each.wanted.batch not in short], again
+
+    def _short(self, batch: str, served: Mapping[str, int], why: str) -> str:
+        return f"Of the servers asked for together {served[batch]} would fit, and at least {self.needs[batch]} must: {why}"

@@ -14,6 +14,7 @@ from nova_lite.db.engine import Database
 from nova_lite.scheduler import claims
 from nova_lite.scheduler.core.request import Options, Request
 from nova_lite.scheduler.core.select import Rules
+from nova_lite.scheduler.groups import Groups
 from nova_lite.scheduler.hosts import HostView, seconds_since_1970
 
 LOG = log.get(__name__)
@@ -39,11 +40,12 @@ class Settings:
 class Manager:
     """``compute``: client of ComputeInterface. ``fail(tx, server, token, error, event=, code=)`` ends a server's task with a fault.
 
-    Raises ValueError when the options name a filter or weigher that does not exist.
+    ``hears_hosts()``: whether a host's silence says that it is down. While it does not, servers that find no host wait for the sweep's
+    next bell. Raises ValueError when the options name a filter or weigher that does not exist.
     """
 
-    def __init__(self, db: Database, compute, fail: Callable, settings: Settings):
-        self._db = db
+    def __init__(self, db: Database, compute, fail: Callable, settings: Settings, hears_hosts: Callable[[], bool] = lambda: True):
+        self._db, self._hears_hosts = db, hears_hosts
         self._compute = compute
         self._fail = fail
         self._settings = settings
@@ -99,17 +101,21 @@ class Manager:
             except exception.DatabaseDeadlock:
                 if turn == TRIES - 1:
                     raise
-        for each, host, alternates in result.placed:
-            _token, ctx = asked[each.server.id]
+        for each in result.placed:
+            server_id, token = each.wanted.server.id, each.wanted.token
+            # One that came along with its reservation was asked for by the same request as the others.
+            ctx = asked[server_id][1] if server_id in asked else batch[0][0]
             try:
-                self._compute.build_server(ctx, host, server_id=each.server.id, token=each.token, alternates=alternates)
+                self._compute.build_server(ctx, each.host, server_id=server_id, token=token, alternates=each.alternates)
             except exception.Unavailable as error:
                 # The claim stands; the host finds the server by itself when it sweeps.
-                LOG.warning("Server %s waits on host %s, which could not be rung: %s", each.server.id, host, error)
+                LOG.warning("Server %s waits on host %s, which could not be rung: %s", server_id, each.host, error)
 
     def _decide(self, tokens: dict[str, str]) -> claims.Placed:
         with self._db.read() as tx:
-            wanted, spent = self._read(tx, tokens)
+            waiting, needs = self._waiting_for(tx, tokens)
+            groups = Groups.read(tx, {server.group_id for server in waiting if server.group_id is not None})
+            wanted, spent = self._sort(tx, waiting, needs, groups)
             self._view.refresh(tx)
         if not wanted and not spent:
             return claims.Placed()
@@ -117,26 +123,47 @@ class Manager:
         result = claims.Placed()
         try:
             with self._db.write() as tx:
-                claims.place(tx, self._view, self._rules, wanted, now, result, self._settings.max_attempts - 1)
-                for each, why in [*result.refused, *spent]:
+                claims.Placing(tx, self._view, self._rules, now, self._settings.max_attempts - 1, groups, needs).run(wanted, result)
+                for each, why in [*(result.refused if self._hears_hosts() else ()), *spent]:
                     self._refuse(tx, each, why)
         except BaseException:
             self._view.distrust(result.touched)
             raise
         return result
 
-    def _read(self, tx, tokens):
-        """The servers that still wait, as Wanted, and those whose attempts are spent with the reason."""
-        wanted, spent = [], []
+    def _waiting_for(self, tx, tokens) -> tuple[list, dict[str, int]]:
+        """The servers that still wait, with the others of their reservation where a part of it would not do; how many of it must be placed."""
         waiting = allocations.waiting(tx, tokens)
+        together = {server.reservation_id for server in waiting
+                    if (server.request or {}).get("min_count", 1) > 1 and not server.request.get("attempts")}
+        if not together:
+            return waiting, {}
+        # Whatever part of the reservation the bells of were heard: its servers are placed in one transaction.
+        siblings = allocations.waiting_together(tx, together)
+        first = {server.id for server in siblings}
+        needs = {}
+        for reservation_id in together:
+            mine = [server.request for server in siblings if server.reservation_id == reservation_id]
+            if mine:
+                # One that waits no more, placed or deleted or failed, holds up nobody.
+                needs[reservation_id] = mine[0]["min_count"] - (mine[0]["count"] - len(mine))
+        return [*siblings, *(server for server in waiting if server.id not in first)], needs
+
+    def _sort(self, tx, waiting, needs, groups: Groups):
+        """The servers as Wanted, and those that are not to be placed with the reason."""
+        wanted, spent = [], []
         hinted = {str(item) for server in waiting for item in _hinted(server)}
         where = {id: host for id, (host, _deleted) in servers_.known(tx, hinted).items() if host} if hinted else {}
         for server in waiting:
             request = Request.of(server.flavor, server.image, server.request, project_id=server.project_id, image_id=server.image_id,
                                  default_zone=self._settings.default_schedule_zone, server_hosts=where)
-            each = claims.Wanted(server, server.task_id, request)
+            together = server.reservation_id in needs and not server.request.get("attempts")
+            each = claims.Wanted(server, server.task_id, request, server.reservation_id if together else None)
+            unenforced = groups.unenforced(server.group_id, self._settings.options.enabled_filters)
             attempts = max(int((server.request or {}).get("attempts") or 0), len(request.excluded))
-            if attempts >= self._settings.max_attempts:
+            if unenforced is not None:
+                spent.append((each, unenforced))
+            elif attempts >= self._settings.max_attempts:
                 spent.append((each, f"The build failed on {attempts} hosts, and at most {self._settings.max_attempts} are tried"))
             else:
                 wanted.append(each)

@@ -50,7 +50,7 @@ def _block_devices(v2: bool, tag: bool = False, volume_type: bool = False) -> di
 
 _SERVER_IDS = {"oneOf": [{"type": "string", "format": "uuid"}, {"type": "array", "items": {"type": "string", "format": "uuid"}}]}
 HINTS = {"type": "object", "additionalProperties": True, "properties": {
-    "group": {"type": "string", "format": "uuid"}, "different_host": _SERVER_IDS, "same_host": _SERVER_IDS,
+    "group": _SERVER_IDS, "different_host": _SERVER_IDS, "same_host": _SERVER_IDS,
     "query": {"type": ["string", "object"]}, "target_cell": values.NAME, "build_near_host_ip": {"type": "string", "format": "ip"},
     "different_cell": {"type": ["string", "array"], "items": {"type": "string"}}, "cidr": {"type": "string", "pattern": "^/[0-9a-f.:]+$"}}}
 

@@ -70,6 +70,9 @@ def create(deps: Deps, ctx: RequestContext, wanted: Wanted) -> Created:
         flavor = found.flavor
         each = {"instances": 1, "cores": flavor["vcpus"], "ram": flavor["memory_mb"]}
         count = quota.take_between(tx, ctx.project_id, ctx.user_id, each, wanted.min_count, wanted.max_count, deps.quota_defaults)
+        if found.group is not None:
+            limit = quota.limits(tx, ctx.project_id, ctx.user_id, deps.quota_defaults).effective["server_group_members"]
+            references.check_members(tx, ctx, found.group, count, limit)
         rows = [_row(ctx, wanted, found, reservation_id, index, count) for index in range(count)]
         servers_.insert(tx, rows, sorted(set(wanted.tags)))
         ids = [row["id"] for row in rows]
@@ -87,7 +90,8 @@ def _row(ctx: RequestContext, wanted: Wanted, found: references.Found, reservati
         hostname = f"{wanted.hostname}-{index + 1}"
     request = {"availability_zone": wanted.zone, "force_host": wanted.force_host, "force_node": wanted.force_node,
                "destination": wanted.destination, "hints": wanted.hints, "networks": found.networks, "personality": wanted.personality,
-               "admin_pass": wanted.admin_pass, "attempts": 0, "excluded": []}
+               "admin_pass": wanted.admin_pass, "attempts": 0, "excluded": [],
+               "count": count, "min_count": wanted.min_count}
     return {
         "id": server_id, "project_id": ctx.project_id, "user_id": ctx.user_id, "reservation_id": reservation_id, "launch_index": index,
         "name": name, "hostname": hostname, "description": wanted.description, "created_at": now, "updated_at": now, "changed_at": now,
@@ -96,6 +100,7 @@ def _row(ctx: RequestContext, wanted: Wanted, found: references.Found, reservati
         "user_data": wanted.user_data, "config_drive": wanted.config_drive or found.config_drive, "availability_zone": None,
         "disk_config": wanted.disk_config or "MANUAL", "access_ip_v4": wanted.access_ip_v4, "access_ip_v6": wanted.access_ip_v6,
         "root_device": found.root_device, "meta": wanted.metadata, "trusted_certs": wanted.trusted_certs, "request": request,
+        "group_id": found.group.id if found.group is not None else None,
         "task_id": task.new_token(), "task_action": "create", "task_started_at": now, "task_deadline": task.deadline("create", now),
         "task_request_id": ctx.request_id, "task_detail": None,
     }

@@ -8,6 +8,8 @@ from nova_lite.context import RequestContext
 from nova_lite.db import flavors as flavors_
 from nova_lite.db import hosts as hosts_
 from nova_lite.db import keypairs as keypairs_
+from nova_lite.db import servergroups
+from nova_lite.db.models import ServerGroup
 from nova_lite.image.actions import images
 from nova_lite.network.actions import server_ports
 
@@ -26,6 +28,7 @@ class Found:
     networks: list
     config_drive: bool
     root_device: str
+    group: ServerGroup | None
 
 
 def check(tx, ctx: RequestContext, deps, wanted) -> Found:
@@ -42,7 +45,7 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
     if groups:
         networks = [{**nic, "security_groups": groups} for nic in networks]
     return Found(flavor, image, _key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
-                 _root_device(image))
+                 _root_device(image), _group(tx, ctx, wanted.hints.get("group")))
 
 
 def _image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> dict:
@@ -93,6 +96,24 @@ def _key(tx, ctx: RequestContext, name: str | None) -> str | None:
         return keypairs_.get(tx, ctx.user_id, name).public_key
     except exception.KeyPairNotFound:
         raise exception.Invalid("Invalid key_name provided.")
+
+
+def _group(tx, ctx: RequestContext, hint: str | list | None) -> ServerGroup | None:
+    names = [hint] if isinstance(hint, str) else hint or []
+    if not names:
+        return None
+    if len(names) > 1:
+        raise exception.Invalid("A server can be in one server group only.")
+    try:
+        return servergroups.get(tx, ctx, names[0], hold=True)
+    except exception.ServerGroupNotFound as error:
+        raise exception.Invalid(str(error))
+
+
+def check_members(tx, ctx: RequestContext, group: ServerGroup, count: int, limit: int) -> None:
+    """Whether a user may have ``count`` servers more in a group that the transaction holds. Raises QuotaExceeded."""
+    if 0 <= limit < servergroups.count_members(tx, group.id, ctx.user_id) + count:
+        raise exception.QuotaExceeded("Quota exceeded, too many servers in group")
 
 
 def _limits(limits: dict[str, int], wanted) -> None:

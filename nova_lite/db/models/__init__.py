@@ -14,6 +14,7 @@ from nova_lite.db.models.compute import (  # noqa: F401
     ServerAction,
     ServerActionEvent,
     ServerFault,
+    ServerGroup,
     ServerTag,
     Service,
 )

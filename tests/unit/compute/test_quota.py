@@ -170,4 +170,4 @@ def test_the_auditor_finds_and_rights_what_is_wrong(db):
                                      ("uncounted", "ram"): (0, 512), (USER, "key_pairs"): (0, 1)}
     with db.write() as tx:
         assert quota.recount(tx) == {}
-    assert used(db) == {"instances": 1, "cores": 2, "ram": 512} and used(db, "empty")["cores"] == 0
+    assert used(db) == {"instances": 1, "cores": 2, "ram": 512, "server_groups": 0} and used(db, "empty")["cores"] == 0

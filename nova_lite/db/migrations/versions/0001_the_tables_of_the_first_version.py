@@ -226,65 +226,24 @@ def upgrade() -> None:
     with op.batch_alter_table('security_groups', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_security_groups_project_id'), ['project_id'], unique=False)
 
-    op.create_table('servers',
-    sa.Column('id', sa.String(length=36), nullable=False),
+    op.create_table('server_groups',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=64), nullable=False),
     sa.Column('user_id', sa.String(length=64), nullable=False),
-    sa.Column('reservation_id', sa.String(length=32), nullable=False),
-    sa.Column('launch_index', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
-    sa.Column('hostname', sa.String(length=255), nullable=False),
-    sa.Column('description', sa.String(length=255), nullable=True),
+    sa.Column('policy', sa.String(length=32), nullable=False),
+    sa.Column('rules', base.Json(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
-    sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('changed_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
-    sa.Column('launched_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('terminated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('deleted_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('deleted', sa.Boolean(), nullable=False),
-    sa.Column('vm_state', sa.String(length=32), nullable=False),
-    sa.Column('task_state', sa.String(length=64), nullable=True),
-    sa.Column('power_state', sa.Integer(), nullable=False),
-    sa.Column('progress', sa.Integer(), nullable=False),
-    sa.Column('locked', sa.Boolean(), nullable=False),
-    sa.Column('locked_reason', sa.String(length=255), nullable=True),
-    sa.Column('host', sa.String(length=255), nullable=True),
-    sa.Column('node', sa.String(length=255), nullable=True),
-    sa.Column('availability_zone', sa.String(length=255), nullable=True),
-    sa.Column('image_id', sa.String(length=36), nullable=True),
-    sa.Column('image', base.Json(), nullable=False),
-    sa.Column('flavor', base.Json(), nullable=False),
-    sa.Column('flavorid', sa.String(length=255), nullable=False),
-    sa.Column('key_name', sa.String(length=255), nullable=True),
-    sa.Column('key_data', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
-    sa.Column('user_data', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
-    sa.Column('config_drive', sa.Boolean(), nullable=False),
-    sa.Column('disk_config', sa.String(length=8), nullable=False),
-    sa.Column('access_ip_v4', sa.String(length=45), nullable=True),
-    sa.Column('access_ip_v6', sa.String(length=45), nullable=True),
-    sa.Column('root_device', sa.String(length=32), nullable=False),
-    sa.Column('meta', base.Json(), nullable=False),
-    sa.Column('trusted_certs', base.Json(), nullable=True),
-    sa.Column('request', base.Json(), nullable=False),
-    sa.Column('task_id', sa.String(length=36), nullable=True),
-    sa.Column('task_action', sa.String(length=32), nullable=True),
-    sa.Column('task_started_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('task_deadline', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('task_epoch', sa.Integer(), nullable=True),
-    sa.Column('task_request_id', sa.String(length=64), nullable=True),
-    sa.Column('task_detail', base.Json(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_servers')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_server_groups')),
+    sa.UniqueConstraint('uuid', name=op.f('uq_server_groups_uuid')),
     mysql_charset='utf8mb4',
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'
     )
-    with op.batch_alter_table('servers', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_servers_changed_at'), ['changed_at'], unique=False)
-        batch_op.create_index('ix_servers_created', ['deleted', 'created_at', 'id'], unique=False)
-        batch_op.create_index('ix_servers_host', ['host', 'deleted'], unique=False)
-        batch_op.create_index('ix_servers_project', ['project_id', 'deleted', 'created_at', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_servers_reservation_id'), ['reservation_id'], unique=False)
-        batch_op.create_index('ix_servers_task', ['task_deadline'], unique=False)
+    with op.batch_alter_table('server_groups', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_server_groups_project_id'), ['project_id'], unique=False)
 
     op.create_table('services',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -346,23 +305,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('aggregate_hosts', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_aggregate_hosts_host'), ['host'], unique=False)
-
-    op.create_table('allocations',
-    sa.Column('server_id', sa.String(length=36), nullable=False),
-    sa.Column('host_id', sa.Integer(), nullable=False),
-    sa.Column('vcpus', sa.Integer(), nullable=False),
-    sa.Column('memory_mb', sa.Integer(), nullable=False),
-    sa.Column('disk_gb', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
-    sa.ForeignKeyConstraint(['host_id'], ['hosts.id'], name=op.f('fk_allocations_host_id_hosts')),
-    sa.ForeignKeyConstraint(['server_id'], ['servers.id'], name=op.f('fk_allocations_server_id_servers')),
-    sa.PrimaryKeyConstraint('server_id', 'host_id', name=op.f('pk_allocations')),
-    mysql_charset='utf8mb4',
-    mysql_collate='utf8mb4_bin',
-    mysql_engine='InnoDB'
-    )
-    with op.batch_alter_table('allocations', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_allocations_host_id'), ['host_id'], unique=False)
 
     op.create_table('flavor_access',
     sa.Column('flavor_id', sa.Integer(), nullable=False),
@@ -475,6 +417,131 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_security_group_rules_project_id'), ['project_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_security_group_rules_security_group_id'), ['security_group_id'], unique=False)
 
+    op.create_table('servers',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('reservation_id', sa.String(length=32), nullable=False),
+    sa.Column('launch_index', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('hostname', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=True),
+    sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
+    sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('changed_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
+    sa.Column('launched_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('terminated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('deleted_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('deleted', sa.Boolean(), nullable=False),
+    sa.Column('vm_state', sa.String(length=32), nullable=False),
+    sa.Column('task_state', sa.String(length=64), nullable=True),
+    sa.Column('power_state', sa.Integer(), nullable=False),
+    sa.Column('progress', sa.Integer(), nullable=False),
+    sa.Column('locked', sa.Boolean(), nullable=False),
+    sa.Column('locked_reason', sa.String(length=255), nullable=True),
+    sa.Column('host', sa.String(length=255), nullable=True),
+    sa.Column('node', sa.String(length=255), nullable=True),
+    sa.Column('availability_zone', sa.String(length=255), nullable=True),
+    sa.Column('image_id', sa.String(length=36), nullable=True),
+    sa.Column('image', base.Json(), nullable=False),
+    sa.Column('flavor', base.Json(), nullable=False),
+    sa.Column('flavorid', sa.String(length=255), nullable=False),
+    sa.Column('key_name', sa.String(length=255), nullable=True),
+    sa.Column('key_data', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
+    sa.Column('user_data', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
+    sa.Column('config_drive', sa.Boolean(), nullable=False),
+    sa.Column('disk_config', sa.String(length=8), nullable=False),
+    sa.Column('access_ip_v4', sa.String(length=45), nullable=True),
+    sa.Column('access_ip_v6', sa.String(length=45), nullable=True),
+    sa.Column('root_device', sa.String(length=32), nullable=False),
+    sa.Column('meta', base.Json(), nullable=False),
+    sa.Column('trusted_certs', base.Json(), nullable=True),
+    sa.Column('request', base.Json(), nullable=False),
+    sa.Column('group_id', sa.Integer(), nullable=True),
+    sa.Column('decision', base.Json(), nullable=True),
+    sa.Column('task_id', sa.String(length=36), nullable=True),
+    sa.Column('task_action', sa.String(length=32), nullable=True),
+    sa.Column('task_started_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('task_deadline', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('task_epoch', sa.Integer(), nullable=True),
+    sa.Column('task_request_id', sa.String(length=64), nullable=True),
+    sa.Column('task_detail', base.Json(), nullable=True),
+    sa.ForeignKeyConstraint(['group_id'], ['server_groups.id'], name=op.f('fk_servers_group_id_server_groups'), ondelete='SET NULL'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_servers')),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('servers', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_servers_changed_at'), ['changed_at'], unique=False)
+        batch_op.create_index('ix_servers_created', ['deleted', 'created_at', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_servers_group_id'), ['group_id'], unique=False)
+        batch_op.create_index('ix_servers_host', ['host', 'deleted'], unique=False)
+        batch_op.create_index('ix_servers_project', ['project_id', 'deleted', 'created_at', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_servers_reservation_id'), ['reservation_id'], unique=False)
+        batch_op.create_index('ix_servers_task', ['task_deadline'], unique=False)
+
+    op.create_table('subnets',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('network_id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=False),
+    sa.Column('ip_version', sa.Integer(), nullable=False),
+    sa.Column('cidr', sa.String(length=64), nullable=False),
+    sa.Column('gateway_ip', sa.String(length=45), nullable=True),
+    sa.Column('enable_dhcp', sa.Boolean(), nullable=False),
+    sa.Column('dns_nameservers', base.Json(), nullable=False),
+    sa.Column('host_routes', base.Json(), nullable=False),
+    sa.Column('allocation_pools', base.Json(), nullable=False),
+    sa.Column('ipv6_address_mode', sa.String(length=16), nullable=True),
+    sa.Column('ipv6_ra_mode', sa.String(length=16), nullable=True),
+    sa.Column('revision', sa.Integer(), nullable=False),
+    sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
+    sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.ForeignKeyConstraint(['network_id'], ['networks.id'], name=op.f('fk_subnets_network_id_networks')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_subnets')),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('subnets', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_subnets_network_id'), ['network_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_subnets_project_id'), ['project_id'], unique=False)
+
+    op.create_table('allocations',
+    sa.Column('server_id', sa.String(length=36), nullable=False),
+    sa.Column('host_id', sa.Integer(), nullable=False),
+    sa.Column('vcpus', sa.Integer(), nullable=False),
+    sa.Column('memory_mb', sa.Integer(), nullable=False),
+    sa.Column('disk_gb', sa.Integer(), nullable=False),
+    sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
+    sa.ForeignKeyConstraint(['host_id'], ['hosts.id'], name=op.f('fk_allocations_host_id_hosts')),
+    sa.ForeignKeyConstraint(['server_id'], ['servers.id'], name=op.f('fk_allocations_server_id_servers')),
+    sa.PrimaryKeyConstraint('server_id', 'host_id', name=op.f('pk_allocations')),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('allocations', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_allocations_host_id'), ['host_id'], unique=False)
+
+    op.create_table('port_addresses',
+    sa.Column('network_id', sa.String(length=36), nullable=False),
+    sa.Column('address', sa.String(length=45), nullable=False),
+    sa.Column('port_id', sa.String(length=36), nullable=False),
+    sa.Column('subnet_id', sa.String(length=36), nullable=False),
+    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_port_addresses_port_id_ports'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['subnet_id'], ['subnets.id'], name=op.f('fk_port_addresses_subnet_id_subnets')),
+    sa.PrimaryKeyConstraint('network_id', 'address', name=op.f('pk_port_addresses')),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('port_addresses', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_port_addresses_port_id'), ['port_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_port_addresses_subnet_id'), ['subnet_id'], unique=False)
+
     op.create_table('server_actions',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('server_id', sa.String(length=36), nullable=False),
@@ -520,50 +587,6 @@ def upgrade() -> None:
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'
     )
-    op.create_table('subnets',
-    sa.Column('id', sa.String(length=36), nullable=False),
-    sa.Column('network_id', sa.String(length=36), nullable=False),
-    sa.Column('project_id', sa.String(length=36), nullable=False),
-    sa.Column('name', sa.String(length=255), nullable=False),
-    sa.Column('description', sa.String(length=255), nullable=False),
-    sa.Column('ip_version', sa.Integer(), nullable=False),
-    sa.Column('cidr', sa.String(length=64), nullable=False),
-    sa.Column('gateway_ip', sa.String(length=45), nullable=True),
-    sa.Column('enable_dhcp', sa.Boolean(), nullable=False),
-    sa.Column('dns_nameservers', base.Json(), nullable=False),
-    sa.Column('host_routes', base.Json(), nullable=False),
-    sa.Column('allocation_pools', base.Json(), nullable=False),
-    sa.Column('ipv6_address_mode', sa.String(length=16), nullable=True),
-    sa.Column('ipv6_ra_mode', sa.String(length=16), nullable=True),
-    sa.Column('revision', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
-    sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.ForeignKeyConstraint(['network_id'], ['networks.id'], name=op.f('fk_subnets_network_id_networks')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_subnets')),
-    mysql_charset='utf8mb4',
-    mysql_collate='utf8mb4_bin',
-    mysql_engine='InnoDB'
-    )
-    with op.batch_alter_table('subnets', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_subnets_network_id'), ['network_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_subnets_project_id'), ['project_id'], unique=False)
-
-    op.create_table('port_addresses',
-    sa.Column('network_id', sa.String(length=36), nullable=False),
-    sa.Column('address', sa.String(length=45), nullable=False),
-    sa.Column('port_id', sa.String(length=36), nullable=False),
-    sa.Column('subnet_id', sa.String(length=36), nullable=False),
-    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_port_addresses_port_id_ports'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['subnet_id'], ['subnets.id'], name=op.f('fk_port_addresses_subnet_id_subnets')),
-    sa.PrimaryKeyConstraint('network_id', 'address', name=op.f('pk_port_addresses')),
-    mysql_charset='utf8mb4',
-    mysql_collate='utf8mb4_bin',
-    mysql_engine='InnoDB'
-    )
-    with op.batch_alter_table('port_addresses', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_port_addresses_port_id'), ['port_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_port_addresses_subnet_id'), ['subnet_id'], unique=False)
-
     op.create_table('server_action_events',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('action_id', sa.Integer(), nullable=False),
@@ -590,16 +613,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_server_action_events_action_id'))
 
     op.drop_table('server_action_events')
-    with op.batch_alter_table('port_addresses', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_port_addresses_subnet_id'))
-        batch_op.drop_index(batch_op.f('ix_port_addresses_port_id'))
-
-    op.drop_table('port_addresses')
-    with op.batch_alter_table('subnets', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_subnets_project_id'))
-        batch_op.drop_index(batch_op.f('ix_subnets_network_id'))
-
-    op.drop_table('subnets')
     op.drop_table('server_tags')
     with op.batch_alter_table('server_faults', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_server_faults_server_id'))
@@ -609,6 +622,30 @@ def downgrade() -> None:
         batch_op.drop_index('ix_server_actions_server')
 
     op.drop_table('server_actions')
+    with op.batch_alter_table('port_addresses', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_port_addresses_subnet_id'))
+        batch_op.drop_index(batch_op.f('ix_port_addresses_port_id'))
+
+    op.drop_table('port_addresses')
+    with op.batch_alter_table('allocations', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_allocations_host_id'))
+
+    op.drop_table('allocations')
+    with op.batch_alter_table('subnets', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_subnets_project_id'))
+        batch_op.drop_index(batch_op.f('ix_subnets_network_id'))
+
+    op.drop_table('subnets')
+    with op.batch_alter_table('servers', schema=None) as batch_op:
+        batch_op.drop_index('ix_servers_task')
+        batch_op.drop_index(batch_op.f('ix_servers_reservation_id'))
+        batch_op.drop_index('ix_servers_project')
+        batch_op.drop_index('ix_servers_host')
+        batch_op.drop_index(batch_op.f('ix_servers_group_id'))
+        batch_op.drop_index('ix_servers_created')
+        batch_op.drop_index(batch_op.f('ix_servers_changed_at'))
+
+    op.drop_table('servers')
     with op.batch_alter_table('security_group_rules', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_security_group_rules_security_group_id'))
         batch_op.drop_index(batch_op.f('ix_security_group_rules_project_id'))
@@ -627,10 +664,6 @@ def downgrade() -> None:
     op.drop_table('image_properties')
     op.drop_table('image_members')
     op.drop_table('flavor_access')
-    with op.batch_alter_table('allocations', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_allocations_host_id'))
-
-    op.drop_table('allocations')
     with op.batch_alter_table('aggregate_hosts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_aggregate_hosts_host'))
 
@@ -641,15 +674,10 @@ def downgrade() -> None:
 
     op.drop_table('token_revocations')
     op.drop_table('services')
-    with op.batch_alter_table('servers', schema=None) as batch_op:
-        batch_op.drop_index('ix_servers_task')
-        batch_op.drop_index(batch_op.f('ix_servers_reservation_id'))
-        batch_op.drop_index('ix_servers_project')
-        batch_op.drop_index('ix_servers_host')
-        batch_op.drop_index('ix_servers_created')
-        batch_op.drop_index(batch_op.f('ix_servers_changed_at'))
+    with op.batch_alter_table('server_groups', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_server_groups_project_id'))
 
-    op.drop_table('servers')
+    op.drop_table('server_groups')
     with op.batch_alter_table('security_groups', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_security_groups_project_id'))
 
