@@ -15,6 +15,7 @@ import daemons
 
 from tests.live.machine import Machine
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLONE_NEWNET = 0x40000000
 CONTROLLER = "10.99.0.1"
 LIBVIRT = """
@@ -44,6 +45,26 @@ def enter_network(descriptor: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
+class ClusterDaemon(daemons.Process):
+    """A daemon of ours, of the tree that the test is in, on ``machine`` or where the test itself is."""
+
+    def __init__(self, module: str, config: pathlib.Path, log: pathlib.Path, machine: Machine | None = None):
+        # Entering a mount namespace leaves the working folder behind.
+        prefix = machine.argv("env", f"PYTHONPATH={ROOT}") if machine is not None else ()
+        super().__init__(module, config, log, tuple(prefix))
+        self._log_start = 0
+
+    def start(self, hooks: str = "") -> None:
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        super().start(hooks)
+
+    def runs(self) -> bool:
+        """Whether it says that all its parts have started. Fails when it has ended."""
+        said = self.log.read_bytes()[self._log_start:].decode(errors="replace")
+        assert self.popen.poll() is None, f"{self.module} ended: {said[-4000:]}"
+        return " runs, epoch " in said
+
+
 class ComputeHost(Machine):
     """A host with a libvirtd of its own, a compute and a network worker."""
 
@@ -64,10 +85,6 @@ class ComputeHost(Machine):
         self.run("ip", "addr", "add", f"{self.address}/24", "dev", "lan0")
         self.run("ip", "link", "set", "lan0", "up")
         self._own_links = self._links()
-
-    def daemon(self, module: str, config: pathlib.Path) -> daemons.Process:
-        """A daemon of ours that runs here."""
-        return daemons.Process(module, config, self.folder / f"{module}.log", prefix=tuple(self.argv()))
 
     def domains(self) -> dict[str, str]:
         """Server id → name of libvirt's domains, running or not."""
@@ -101,7 +118,7 @@ class Cluster:
         self.controller = Machine(folder / "controller", "controller")
         self.hosts = [ComputeHost(folder / f"host{n}", f"host{n}", f"10.99.0.{10 + n}") for n in range(1, hosts + 1)]
         self._counts = {"api": apis, "scheduler": schedulers}
-        self.processes: dict[str, daemons.Process] = {}
+        self.processes: dict[str, ClusterDaemon] = {}
         self._ports = [8774 + number for number in range(apis)]
         self._services: list = []
 
@@ -136,14 +153,14 @@ class Cluster:
         self.database_url = self.database.fresh_database()
         self.manage("bootstrap")
         for number, port in enumerate(self._ports, 1):
-            self._add(f"api{number}", daemons.Process("api", self.config(f"api{number}", port=port), self.folder / f"api{number}.log"))
+            self._add(f"api{number}", "api", self.config(f"api{number}", port=port))
         for number in range(1, self._counts["scheduler"] + 1):
             name = f"scheduler{number}"
-            self._add(name, daemons.Process("scheduler", self.config(name), self.folder / f"{name}.log"))
+            self._add(name, "scheduler", self.config(name))
         for host in self.hosts:
             config = self.config(host.name, host)
             for module in ("network", "compute"):
-                self._add(f"{module}@{host.name}", host.daemon(module, config))
+                self._add(f"{module}@{host.name}", module, config, host)
         self.wait_up()
 
     def stop(self) -> dict[str, int | None]:
@@ -161,18 +178,17 @@ class Cluster:
         """Return once every daemon serves or reports."""
         daemons.wait_until("all daemons are up", self._all_up, 90, 0.2)
 
-    def _add(self, name: str, process: daemons.Process) -> None:
-        self.processes[name] = process
-        process.start()
+    def _add(self, name: str, module: str, config: pathlib.Path, host: ComputeHost | None = None) -> None:
+        self.processes[name] = ClusterDaemon(module, config, self.folder / f"{name}.log", host)
+        self.processes[name].start()
 
     def _all_up(self) -> bool:
-        ended = [name for name, process in self.processes.items() if process.popen.poll() is not None]
-        assert not ended, f"{ended} ended\n{self.logs()}"
-        with contextlib.suppress(OSError):
-            if all(daemons.Rest(self.base(number)).get("/healthz").status == 200 for number in range(1, len(self._ports) + 1)):
-                up = [line.split() for line in self.manage("service", "list").splitlines()[1:]]
-                return len([words for words in up if words[3] == "up"]) == len(self.processes) - len(self._ports)
-        return False
+        if not all(process.runs() for process in self.processes.values()):
+            return False
+        if any(daemons.Rest(self.base(number)).get("/healthz").status != 200 for number in range(1, len(self._ports) + 1)):
+            return False
+        up = [line.split() for line in self.manage("service", "list").splitlines()[1:]]
+        return len([words for words in up if words[3] == "up"]) == len(self.processes) - len(self._ports)
 
     def config(self, name: str, host: ComputeHost | None = None, port: int = 8774) -> pathlib.Path:
         """The configuration file of a daemon."""

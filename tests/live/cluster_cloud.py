@@ -29,7 +29,7 @@ class CloudUser:
         self.network = answer.json["network"]["id"]
         answer = self.network_api.post("/subnets", {"subnet": {"network_id": self.network, "ip_version": 4, "cidr": "10.77.0.0/24"}})
         assert answer.status == 201, answer
-        self._unused = self.usage()
+        self.unused = _usage(self)
 
     @staticmethod
     def _upload(images: daemons.Rest, path: pathlib.Path, disk_format: str, **properties) -> str:
@@ -98,7 +98,8 @@ class CloudUser:
         found = daemons.wait_until(f"servers {ids} are ACTIVE or ERROR", ended, seconds, 0.2) if ids else {}
         for server in found.values():
             assert server["status"] == "ACTIVE" or server["fault"]["message"], server
-        return {server_id: server["status"] for server_id, server in found.items()}
+        return {server_id: server["status"] if server["status"] == "ACTIVE" else f"ERROR: {server['fault']['message']}"
+                for server_id, server in found.items()}
 
     def console(self, server_id: str, api: int = 1) -> str:
         """The serial console's text; empty while there is none."""
@@ -133,28 +134,30 @@ class CloudUser:
         """Delete every server."""
         self.delete([server["id"] for server in self.servers("?all_tenants=1")])
 
-    def usage(self) -> dict[str, dict]:
-        """What is counted as used of each host, what is reserved included."""
-        hypervisors = self.compute[0].get("/os-hypervisors/detail", headers={"OpenStack-API-Version": "compute 2.87"}).json["hypervisors"]
-        return {f"usage of {each['service']['host']}": {key: each[key] for key in USAGE} for each in hypervisors}
-
-    def left(self) -> dict:
-        """All that is still there of servers, here and on the hosts; empty when nothing is."""
-        found = {host.name: {kind: names for kind, names in host.left().items() if names} for host in self.cluster.hosts}
-        found |= {name: usage for name, usage in self.usage().items() if usage != self._unused[name]}
-        absolute = self.compute[1].get("/limits").json["limits"]["absolute"]
-        found["quota"] = {key: absolute[key] for key in ("totalInstancesUsed", "totalCoresUsed", "totalRAMUsed") if absolute[key]}
-        found["ports"] = [port["id"] for port in self.network_api.get("/ports").json["ports"]]
-        found["servers"] = [server["id"] for server in self.servers("?all_tenants=1")]
-        return {key: value for key, value in found.items() if value}
-
     def assert_nothing_left(self, seconds: float = 60.0) -> float:
         """Wait until nothing is left; how long it took. The books agree, too."""
         began = time.monotonic()
         try:
-            daemons.wait_until("nothing is left", lambda: not self.left(), seconds, 0.3)
+            daemons.wait_until("nothing is left", lambda: not _left(self), seconds, 0.3)
         except TimeoutError:
-            raise AssertionError(f"after {seconds} s there is left: {json.dumps(self.left(), indent=1)}") from None
+            raise AssertionError(f"after {seconds} s there is left: {json.dumps(_left(self), indent=1)}") from None
         took = time.monotonic() - began
         assert self.cluster.manage("audit") == "0 differences\n"
         return took
+
+
+def _usage(user: CloudUser) -> dict[str, dict]:
+    """What is counted as used of each host, what is reserved included."""
+    hypervisors = user.compute[0].get("/os-hypervisors/detail", headers={"OpenStack-API-Version": "compute 2.87"}).json["hypervisors"]
+    return {f"usage of {each['service']['host']}": {key: each[key] for key in USAGE} for each in hypervisors}
+
+
+def _left(user: CloudUser) -> dict:
+    """All that is still there of servers, here and on the hosts; empty when nothing is."""
+    found = {host.name: {kind: names for kind, names in host.left().items() if names} for host in user.cluster.hosts}
+    found |= {name: usage for name, usage in _usage(user).items() if usage != user.unused[name]}
+    absolute = user.compute[1].get("/limits").json["limits"]["absolute"]
+    found["quota"] = {key: absolute[key] for key in ("totalInstancesUsed", "totalCoresUsed", "totalRAMUsed") if absolute[key]}
+    found["ports"] = [port["id"] for port in user.network_api.get("/ports").json["ports"]]
+    found["servers"] = [server["id"] for server in user.servers("?all_tenants=1")]
+    return {key: value for key, value in found.items() if value}
