@@ -50,20 +50,21 @@ def scheduler(here: Site) -> Daemon:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     values["max_servers_per_host"] = conf.scheduler.max_instances_per_host
     multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
+    daemon = _daemon(here, "nova-scheduler", conf.host)
     try:
         manager = Manager(here.db, here.compute, task.fail, Settings(
             host=conf.host, options=Options(multipliers=multipliers, **values), default_zone=conf.compute.default_availability_zone,
             default_schedule_zone=conf.compute.default_schedule_zone, max_attempts=conf.scheduler.max_attempts,
             down_time=conf.service.down_time, refresh_interval=conf.scheduler.refresh_interval,
-            hear_interval=min(5.0, conf.service.report_interval)))
+            hear_interval=min(5.0, conf.service.report_interval)), daemon.hears_others)
     except ValueError as error:
         raise exception.ConfigurationError(reason=str(error))
-    daemon = _daemon(here, "nova-scheduler", conf.host)
     daemon.register()
     daemon.on_start(manager.start)
     _serve(here, daemon, SchedulerInterface, manager)
     daemon.every(min(1.0, conf.service.report_interval), manager.tick)
-    daemon.every(conf.service.sweep_interval, Sweep(here.db, manager.place_servers, removal.end, conf.service.down_time).run)
+    daemon.every(conf.service.sweep_interval, Sweep(
+        here.db, manager.place_servers, removal.end, conf.service.down_time, daemon.hears_others).run)
     return daemon
 
 

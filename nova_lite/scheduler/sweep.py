@@ -21,10 +21,13 @@ BELL_AGE = 3.0
 
 
 class Sweep:
-    """``place(ctx, server_ids=, tokens=)`` is the scheduler's own, ``remove(tx, server, token, host)`` ends a delete; ``down_time``: seconds."""
+    """``place(ctx, server_ids=, tokens=)`` is the scheduler's own, ``remove(tx, server, token, host)`` ends a delete; ``down_time``: seconds.
 
-    def __init__(self, db: Database, place: Callable, remove: Callable, down_time: float):
-        self._db, self._place, self._remove, self._down_time = db, place, remove, down_time
+    ``hears_hosts()``: whether a host's silence says that it is down.
+    """
+
+    def __init__(self, db: Database, place: Callable, remove: Callable, down_time: float, hears_hosts: Callable[[], bool]):
+        self._db, self._place, self._remove, self._down_time, self._hears_hosts = db, place, remove, down_time, hears_hosts
 
     def run(self) -> None:
         """One round."""
@@ -44,6 +47,8 @@ class Sweep:
             self._place(RequestContext.for_service(), server_ids=[server_id for server_id, _ in waiting], tokens=[token for _, token in waiting])
 
     def _of_dead_hosts(self) -> list:
+        if not self._hears_hosts():
+            return []
         now = clock.now()
         with self._db.read() as tx:
             dead = {service.host for service in hosts_.services(tx, binary=COMPUTE) if not hosts_.is_up(service, now, self._down_time)}

@@ -2,12 +2,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from nova_lite import clock, log
+from nova_lite import clock, exception, log
 from nova_lite.db import hosts as hosts_
 from nova_lite.db.engine import Database
 from nova_lite.service.periodic import Periodic
 
 LOG = log.get(__name__)
+RECONNECT_SECONDS = 10.0
+"""What another daemon may need, after nobody could report, until its messages come round again and its next report is due."""
 
 
 class Daemon:
@@ -23,6 +25,7 @@ class Daemon:
         self._report_interval = report_interval
         self._starters: list[Callable[[], None]] = []
         self._stoppers: list[Callable[[], None]] = []
+        self._missed_at: float | None = None
         self.epoch = 0
 
     def register(self) -> int:
@@ -61,13 +64,22 @@ class Daemon:
             except Exception:
                 LOG.exception("%s did not stop in order", function)
 
+    def hears_others(self) -> bool:
+        """Whether the silence of other daemons says that they are down: not while this one cannot report either, nor shortly after."""
+        return self._missed_at is None or clock.monotonic() - self._missed_at > RECONNECT_SECONDS + 2 * self._report_interval
+
     def _report(self) -> None:
         if self._transport.healthy_since is None:
             # Up but deaf: whoever reads the services must see that no message reaches us.
             LOG.warning("%s on %s does not report: its messages do not come round", self.binary, self.host)
+            self._missed_at = clock.monotonic()
             return
-        with self.db.write() as tx:
-            current = hosts_.report(tx, self.binary, self.host, self.epoch)
+        try:
+            with self.db.write() as tx:
+                current = hosts_.report(tx, self.binary, self.host, self.epoch)
+        except exception.Unavailable:
+            self._missed_at = clock.monotonic()
+            raise
         if not current:
             LOG.error("%s on %s was started anew elsewhere at %s; this one (epoch %s) ends", self.binary, self.host, clock.now(), self.epoch)
             self._on_superseded()

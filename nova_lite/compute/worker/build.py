@@ -16,16 +16,18 @@ EVENT = "compute__do_build_and_run_instance"
 NOT_OF_THIS_HOST = (exception.ImageUnusable, exception.ImageNotFound, exception.NoMoreAddresses, exception.Invalid, exception.NetworkNotFound,
                     exception.Conflict)
 """Errors that another host would meet too."""
+AWAY = (exception.RpcUnavailable, exception.DatabaseUnavailable)
+"""Neither this host's fault nor better elsewhere: the sweep builds again once the broker or the database is back."""
 KEPT = ("availability_zone", "hints")
 
 
 def build(job: Job) -> None:
-    """Ends the task itself: ACTIVE, handed back to the scheduler without this host, or ERROR with the reason."""
+    """Ends the task itself: ACTIVE, handed back to the scheduler without this host, or ERROR with the reason. Raises TaskLost and AWAY."""
     if job.again:
         _clean(job)
     try:
         _build(job)
-    except exception.TaskLost:
+    except (exception.TaskLost, *AWAY):
         raise
     except Exception as error:
         LOG.warning("server %s could not be built here: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))

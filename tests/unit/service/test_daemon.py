@@ -39,12 +39,15 @@ def test_it_reports_only_while_messages_come_round(db):
         concurrency.sleep(0.01)
         if last_seen(db) > first:
             break
-    assert last_seen(db) > first
+    assert last_seen(db) > first and daemon.hears_others()
     wire.healthy_since = None
     concurrency.sleep(0.05)
     deaf = last_seen(db)
     concurrency.sleep(0.1)
     assert last_seen(db) == deaf and superseded == []
+    # What it did not hear while it was deaf itself says nothing of the others, nor right after.
+    wire.healthy_since = datetime.datetime(2026, 1, 1)
+    assert not daemon.hears_others()
     daemon.stop()
 
 
