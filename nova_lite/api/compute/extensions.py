@@ -44,6 +44,7 @@ EXTENSIONS = (
     ("os-server-sort-keys", "ServerSortKeys", "Sorted lists of servers."),
     ("os-server-start-stop", "ServerStartStop", "Start and stop."),
     ("os-services", "Services", "The daemons."),
+    ("os-simple-tenant-usage", "SimpleTenantUsage", "What projects used."),
     ("os-used-limits", "UsedLimits", "What is used of the limits."),
     ("os-used-limits-for-admin", "UsedLimitsForAdmin", "The limits of other projects."),
     ("os-user-data", "UserData", "Data for the server's first boot."),
