@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 
 from nova_lite import config, exception, log
-from nova_lite import policy as policy_
 from nova_lite.compute.actions.deps import Deps as ComputeDeps
 from nova_lite.context import RequestContext
 from nova_lite.db.engine import Database
@@ -76,14 +75,17 @@ def network_deps(here: Site) -> NetworkDeps:
                        max_limit=here.conf.api.max_limit)
 
 
-def make_policy(conf: config.ConfigOpts) -> policy_.Policy:
+def make_policy(conf: config.ConfigOpts):
     """The policies with the operator's overrides; the file is looked for beside the configuration files and in /etc/nova_lite."""
+    # Imported here: only APIs ask policies, and their library costs the other daemons some MB.
+    from nova_lite import policy
+
     folders = [os.path.dirname(os.path.abspath(path)) for path in conf.config_file or ()]
     for folder in [*folders, "/etc/nova_lite"]:
         path = os.path.join(folder, conf.api.policy_file)
         if os.path.exists(path):
-            return policy_.Policy(path)
-    return policy_.Policy()
+            return policy.Policy(path)
+    return policy.Policy()
 
 
 def keystone_options(conf: config.ConfigOpts) -> dict:
