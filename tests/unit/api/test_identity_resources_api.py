@@ -156,7 +156,8 @@ def test_role_assignments(admin, user, project):
 
 def test_role_inferences(admin):
     found = admin.ask("GET", "/v3/role_inferences")["role_inferences"]
-    assert [(i["prior_role"]["name"], [r["name"] for r in i["implies"]]) for i in found] == [("admin", ["member"]), ("member", ["reader"])]
+    assert [(i["prior_role"]["name"], [r["name"] for r in i["implies"]]) for i in found] == [
+        ("admin", ["manager"]), ("manager", ["member"]), ("member", ["reader"])]
     assert admin.ask("GET", f"/v3/roles/{role_id(admin, 'reader')}/implies")["role_inference"]["implies"] == []
 
 
