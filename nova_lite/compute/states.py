@@ -15,6 +15,7 @@ KEEP = "keep"
 """As a result state: what the server was in before."""
 
 SCHEDULING, NETWORKING, SPAWNING, DELETING = "scheduling", "networking", "spawning", "deleting"
+REBUILDING, REBUILD_SPAWNING = "rebuilding", "rebuild_spawning"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,9 @@ ACTIONS: dict[str, Action] = dict((
     _row("reboot_hard", (ACTIVE, STOPPED, PAUSED, SUSPENDED, ERROR),   "rebooting_hard",   ACTIVE,  ERROR,   "retry", 600, ("reboot", "reboot_hard")),
     _row("start",       (STOPPED,),                                    "powering-on",      ACTIVE,  KEEP,    "retry", 600),
     _row("stop",        (ACTIVE, ERROR),                               "powering-off",     STOPPED, KEEP,    "retry", 600),
+    _row("rebuild",     (ACTIVE, STOPPED, ERROR),                      REBUILDING,         ACTIVE,  ERROR,   "retry", 1800),
+    _row("rescue",      (ACTIVE, STOPPED, ERROR),                      "rescuing",         RESCUED, ERROR,   "retry", 1800),
+    _row("unrescue",    (RESCUED,),                                    "unrescuing",       ACTIVE,  ERROR,   "retry", 600),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),

@@ -49,6 +49,21 @@ class Driver(abc.ABC):
         """Remove all files of the server; nothing to do is fine."""
 
     @abc.abstractmethod
+    def stage_disks(self, guest: types.Guest, fetch: Fetch, keep: Iterable[str] = ()) -> None:
+        """Make new disks beside the present ones, whose guest may run on; those of a kind in ``keep`` are left out. Begins anew each time."""
+
+    @abc.abstractmethod
+    def swap_disks(self, server_id: str, back: bool = False) -> None:
+        """Put staged disks in the place of the present ones, which stay aside; nothing staged is fine. The guest must be off.
+
+        ``back``: the ones aside return to their place, new and staged ones go.
+        """
+
+    @abc.abstractmethod
+    def trim_disks(self, guest: types.Guest) -> None:
+        """Remove the disks of the server that ``guest`` has not: staged ones, ones aside, one to rescue with."""
+
+    @abc.abstractmethod
     def start_guest(self, guest: types.Guest) -> None:
         """Define the guest from its present description and start it, from its saved memory where it was suspended.
 

@@ -55,6 +55,8 @@ class FakeHypervisor:
     def __init__(self):
         self.guests: dict[str, FakeGuest] = {}
         self.bases_by_server: dict[str, frozenset[str]] = {}
+        self.staged: dict[str, frozenset[str]] = {}
+        self.aside: dict[str, frozenset[str]] = {}
         self.images: dict[str, tuple[int, float]] = {}
         self.on_change: Callable[[types.LifecycleEvent], None] | None = None
 
@@ -145,8 +147,35 @@ class FakeDriver(driver.Driver):
 
     # ---- disks ---------------------------------------------------------------------------------------------------
     def create_disks(self, guest: types.Guest, fetch: driver.Fetch) -> None:
+        present = self.hypervisor.bases_by_server.get(guest.server_id)
+        if present is None or any(disk.kind == "rescue" for disk in guest.disks):
+            self.hypervisor.bases_by_server[guest.server_id] = (present or frozenset()) | self._bases(guest, fetch)
+
+    def stage_disks(self, guest: types.Guest, fetch: driver.Fetch, keep: Iterable[str] = ()) -> None:
+        self.hypervisor.staged.pop(guest.server_id, None)
+        self.hypervisor.staged[guest.server_id] = self._bases(guest, fetch)
+
+    def swap_disks(self, server_id: str, back: bool = False) -> None:
+        machine = self.hypervisor
+        staged = machine.staged.pop(server_id, None)
+        if back:
+            if server_id in machine.aside:
+                machine.bases_by_server[server_id] = machine.aside.pop(server_id)
+        elif staged is not None:
+            if server_id in machine.bases_by_server:
+                machine.aside.setdefault(server_id, machine.bases_by_server[server_id])
+            machine.bases_by_server[server_id] = staged
+
+    def trim_disks(self, guest: types.Guest) -> None:
+        self.hypervisor.staged.pop(guest.server_id, None)
+        self.hypervisor.aside.pop(guest.server_id, None)
+        sources = (guest.kernel, guest.ramdisk, *(disk.image for disk in guest.disks))
+        wanted = {image.id for image in sources if image is not None}
         if guest.server_id in self.hypervisor.bases_by_server:
-            return
+            self.hypervisor.bases_by_server[guest.server_id] &= wanted
+
+    def _bases(self, guest: types.Guest, fetch: driver.Fetch) -> frozenset[str]:
+        """Ids of the images that the guest's disks are made from, fetched and checked."""
         concurrency.sleep(self._delay)
         bases = set()
         for image in (guest.kernel, guest.ramdisk):
@@ -154,10 +183,10 @@ class FakeDriver(driver.Driver):
                 self._hold(image, fetch)
                 bases.add(image.id)
         for disk in guest.disks:
-            if disk.kind == "root" and disk.image is not None:
+            if disk.kind in ("root", "rescue") and disk.image is not None:
                 image_format.check_fits(disk.image, self._hold(disk.image, fetch), disk.size_mb)
                 bases.add(disk.image.id)
-        self.hypervisor.bases_by_server[guest.server_id] = frozenset(bases)
+        return frozenset(bases)
 
     def _hold(self, image: types.ImageSource, fetch: driver.Fetch) -> int:
         """The image's virtual size in bytes; fetched and checked if it is not cached."""
@@ -173,10 +202,11 @@ class FakeDriver(driver.Driver):
                 self._locks.pop(image.id, None)
 
     def delete_disks(self, server_id: str) -> None:
-        self.hypervisor.bases_by_server.pop(server_id, None)
+        for found in (self.hypervisor.bases_by_server, self.hypervisor.staged, self.hypervisor.aside):
+            found.pop(server_id, None)
 
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
-        used = set(keep).union(*self.hypervisor.bases_by_server.values())
+        used = set(keep).union(*self.hypervisor.bases_by_server.values(), *self.hypervisor.staged.values(), *self.hypervisor.aside.values())
         idle = [image_id for image_id, (_, last_use) in self.hypervisor.images.items()
                 if image_id not in used and clock.monotonic() - last_use >= older_than]
         for image_id in idle:

@@ -29,7 +29,10 @@ class ImageSource:
 
 @dataclasses.dataclass(frozen=True)
 class Disk:
-    """One disk of a guest. ``kind``: root, ephemeral, swap, config. ``size_mb`` is 0 where the image's own size holds."""
+    """One disk of a guest. ``kind``: root, ephemeral, swap, config, rescue (boots in the root's place).
+
+    ``size_mb`` is 0 where the image's own size holds.
+    """
 
     kind: str
     device: str

@@ -1,4 +1,5 @@
 """One suite for the fake and the libvirt driver, the latter with real guests: what ``nova_lite/virt/driver.py`` promises."""
+import dataclasses
 import hashlib
 import struct
 
@@ -138,6 +139,76 @@ def test_a_system_shuts_down_and_reboots_when_asked(site):
     assert site.driver.stop_guest(sid, 60) is True
     site.driver.start_guest(guest)
     site.wait_for(lambda: site.boots(sid) == 3, "the boot after the stop: the console keeps what was before")
+
+
+# ---- other disks for the same server -------------------------------------------------------------------------------
+def with_root(guest, image):
+    root, *others = guest.disks
+    return dataclasses.replace(guest, disks=(dataclasses.replace(root, image=image), *others))
+
+
+def test_staged_disks_take_the_place_of_the_present_ones_for_good(site):
+    old = site.run(site.guest(site.image(b"nothing that boots")))
+    new, sid = with_root(old, site.system_image()), old.server_id
+    for _ in range(2):
+        site.driver.stage_disks(new, site.fetch)
+    assert site.driver.guests() == {sid: PowerState.RUNNING} and site.driver.prune_images([], 0) == []
+    site.driver.destroy_guest(sid)
+    for _ in range(2):
+        site.driver.swap_disks(sid)
+    assert site.driver.prune_images([], 0) == []
+    site.driver.start_guest(new)
+    site.wait_for(lambda: site.boots(sid) >= 1, "the boot from the new disk")
+    for _ in range(2):
+        site.driver.trim_disks(new)
+    assert site.driver.prune_images([], 0) == [old.disks[0].image.id] and site.driver.power_state(sid) == PowerState.RUNNING
+
+
+def test_disks_aside_return(site):
+    old = site.run(site.guest(site.system_image()))
+    new, sid = with_root(old, site.image(b"nothing that boots")), old.server_id
+    site.wait_for(lambda: site.boots(sid) == 1, "the first boot")
+    for _ in range(2):
+        # A worker that starts over stages and swaps again; the first disk stays the one that returns.
+        site.driver.destroy_guest(sid)
+        site.driver.stage_disks(new, site.fetch)
+        site.driver.swap_disks(sid)
+        site.driver.start_guest(new)
+    site.driver.destroy_guest(sid)
+    for _ in range(2):
+        site.driver.swap_disks(sid, back=True)
+    assert site.driver.prune_images([], 0) == [new.disks[0].image.id]
+    before = site.boots(sid)
+    site.driver.start_guest(old)
+    site.wait_for(lambda: site.boots(sid) > before, "the boot from the old disk")
+
+
+def test_staging_that_fails_changes_nothing(site):
+    old = site.run(site.guest(site.image(b"nothing that boots")))
+    with pytest.raises(exception.ImageUnusable):
+        site.driver.stage_disks(with_root(old, site.image(b"data" * 500, "qcow2")), site.fetch)
+    site.driver.swap_disks(old.server_id, back=True)
+    assert site.driver.guests() == {old.server_id: PowerState.RUNNING} and site.driver.guest_files() == {old.server_id}
+    site.driver.reboot_hard(old)
+
+
+def test_a_guest_is_rescued_from_another_disk(site):
+    image = site.image(b"nothing that boots")
+    usual = site.run(site.guest(image))
+    sid, rescuer = usual.server_id, site.system_image()
+    root = dataclasses.replace(usual.disks[0], device="vdb", boot=False)
+    rescued = dataclasses.replace(usual, disks=(types.Disk("rescue", "vda", "virtio", 0, rescuer, boot=True), root))
+    site.driver.destroy_guest(sid)
+    for _ in range(2):
+        site.driver.create_disks(rescued, site.fetch)
+    site.driver.start_guest(rescued)
+    site.wait_for(lambda: site.boots(sid) >= 1, "the boot from the rescue disk")
+    assert site.driver.prune_images([], 0) == []
+    site.driver.destroy_guest(sid)
+    site.driver.trim_disks(usual)
+    assert site.driver.prune_images([], 0) == [rescuer.id]
+    site.driver.start_guest(usual)
+    assert site.driver.power_state(sid) == PowerState.RUNNING
 
 
 # ---- holding -------------------------------------------------------------------------------------------------------

@@ -67,6 +67,83 @@ def test_a_crash_dump_interrupts_the_guest(cloud, server_id):
         f"Cannot 'trigger_crash_dump' instance {server_id} while it is in vm_state stopped")
 
 
+# ---- rebuild and rescue ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def other_image(cloud):
+    return cloud.add_image(b"other" * 500)
+
+
+@pytest.fixture(scope="module")
+def false_image(cloud):
+    """Accepted by the API, refused by the host: it is not what it says."""
+    return cloud.add_image(b"raw" * 500, disk_format="qcow2")
+
+
+def test_a_rebuilt_server_is_the_same_with_another_system(cloud, server_id, other_image):
+    before = cloud.show(server_id)
+    answer = cloud.act(server_id, "rebuild", {"imageRef": other_image, "name": "anew", "metadata": {"a": "b"}, "adminPass": "secret",
+                                              "description": "text", "user_data": "aGk=", "hostname": "other", "accessIPv4": "192.0.2.1"})
+    assert answer.status == 202 and answer.headers["location"].endswith(f"/servers/{server_id}")
+    shown = answer.json["server"]
+    assert shown["adminPass"] == "secret" and shown["image"]["id"] == other_image and shown["name"] == "anew" and shown["status"] == "REBUILD"
+    after = cloud.wait(server_id)
+    assert after["image"]["id"] == other_image and after["metadata"] == {"a": "b"} and after["addresses"] == before["addresses"]
+    assert after["OS-EXT-SRV-ATTR:hostname"] == "other" and after["OS-EXT-SRV-ATTR:user_data"] == "aGk=" and after["created"] == before["created"]
+    assert after["OS-EXT-SRV-ATTR:host"] == before["OS-EXT-SRV-ATTR:host"] and after["description"] == "text"
+    shown = cloud.admin.get(f"/servers/{server_id}/os-instance-actions").json["instanceActions"][0]
+    assert shown["action"] == "rebuild"
+
+
+def test_a_stopped_server_is_rebuilt_and_stays_so(cloud, server_id, other_image):
+    do(cloud, server_id, "os-stop", status="SHUTOFF")
+    do(cloud, server_id, "rebuild", {"imageRef": other_image}, "SHUTOFF")
+    assert cloud.show(server_id)["image"]["id"] == other_image
+    do(cloud, server_id, "os-start")
+
+
+def test_a_rebuild_that_fails_leaves_the_original(cloud, server_id, false_image):
+    assert cloud.act(server_id, "rebuild", {"imageRef": false_image, "name": "never"}).status == 202
+    server = cloud.wait(server_id, "ERROR")
+    assert "its content is raw" in server["fault"]["message"] and server["name"] == "server" and server["image"]["id"] == cloud.image
+    assert server["OS-EXT-STS:power_state"] == RUNNING
+    do(cloud, server_id, "reboot", {"type": "HARD"})
+
+
+@pytest.mark.parametrize(("version", "wanted", "words"), [
+    ("2.96", {"imageRef": "5d6c3f4e-0000-4000-8000-000000000001"}, "Cannot find image for rebuild"),
+    ("2.96", {"imageRef": "IMAGE", "key_name": "none-such"}, "Invalid key_name provided."),
+    ("2.96", {"imageRef": "IMAGE", "personality": []}, "Additional properties are not allowed"),
+    ("2.53", {"imageRef": "IMAGE", "key_name": None}, "Additional properties are not allowed"),
+    ("2.89", {"imageRef": "IMAGE", "hostname": "other"}, "Additional properties are not allowed"),
+    ("2.96", {}, "'imageRef' is a required property"),
+])
+def test_what_no_server_can_be_rebuilt_with(cloud, server_id, version, wanted, words):
+    body = {"rebuild": {key: cloud.image if value == "IMAGE" else value for key, value in wanted.items()}}
+    answer = cloud.admin.post(f"/servers/{server_id}/action", body, headers={"OpenStack-API-Version": f"compute {version}"})
+    assert answer.status == 400 and words in answer.json["badRequest"]["message"], answer
+
+
+def test_a_server_is_rescued_and_returns(cloud, server_id, other_image):
+    answer = cloud.act(server_id, "rescue", {"rescue_image_ref": other_image, "adminPass": "secret"})
+    assert answer.status == 200 and answer.json == {"adminPass": "secret"}
+    cloud.wait(server_id, "RESCUE")
+    assert refusal(cloud, server_id, "rescue") == f"Cannot 'rescue' instance {server_id} while it is in vm_state rescued"
+    assert refusal(cloud, server_id, "os-stop") == f"Cannot 'stop' instance {server_id} while it is in vm_state rescued"
+    assert cloud.show(server_id)["image"]["id"] == cloud.image
+    do(cloud, server_id, "unrescue")
+    assert cloud.act(server_id, "rescue").status == 200
+    cloud.wait(server_id, "RESCUE")
+    do(cloud, server_id, "unrescue")
+
+
+def test_a_rescue_that_fails_says_why(cloud, server_id, false_image):
+    answer = cloud.act(server_id, "rescue", {"rescue_image_ref": "5d6c3f4e-0000-4000-8000-000000000001"})
+    assert answer.status == 400 and "is not supported" in answer.json["badRequest"]["message"]
+    assert cloud.act(server_id, "rescue", {"rescue_image_ref": false_image}).status == 200
+    assert "its content is raw" in cloud.wait(server_id, "ERROR")["fault"]["message"]
+    do(cloud, server_id, "reboot", {"type": "HARD"})
+
+
 # ---- delete and restore ----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def forgiving():

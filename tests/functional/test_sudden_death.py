@@ -35,3 +35,20 @@ def test_a_delete_goes_on_after_the_process_died():
         cloud.admin = cloud.daemon.client(microversion="2.90")
         daemons.wait_until("the server is gone", lambda: cloud.admin.get(f"/servers/{server_id}").status == 404, 20)
         assert cloud.usage() == empty
+
+
+@pytest.mark.parametrize("point", ["rebuild.staged", "rebuild.swapped", "rebuild.guest", "rescue.disks"])
+def test_a_rebuild_or_rescue_goes_on_after_the_process_died(point):
+    with Cloud() as cloud:
+        cloud.daemon.stop()
+        cloud.daemon.start(hooks=f"{point}=kill")
+        cloud.admin = cloud.daemon.client(microversion="2.90")
+        server_id, image = cloud.boot(name="survivor"), cloud.add_image(b"other" * 500)
+        rescues = point.startswith("rescue")
+        assert cloud.act(server_id, *(("rescue", None) if rescues else ("rebuild", {"imageRef": image}))).status in (200, 202)
+        daemons.wait_until("the process died", lambda: cloud.daemon.process.popen.poll() is not None, 20)
+        cloud.daemon.start()
+        cloud.admin = cloud.daemon.client(microversion="2.90")
+        server = cloud.wait(server_id, "RESCUE" if rescues else "ACTIVE")
+        assert server["image"]["id"] == (cloud.image if rescues else image)
+        cloud.delete(server_id)

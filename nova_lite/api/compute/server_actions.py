@@ -15,7 +15,7 @@ def reboot(request, id):
     power.reboot(request.deps, request.ctx, id, kind, ignores_lock(request))
 
 
-def _plain(key: str, action: str, policy: str, since: str | None = None) -> Route:
+def plain(key: str, action: str, policy: str, since: str | None = None) -> Route:
     """The row of an action of compute.states that has no arguments."""
     def handler(request, id):
         power.ask(request.deps, request.ctx, id, action, ignores_lock(request))
@@ -59,13 +59,13 @@ LOCK_REASON = {"type": ["object", "null"], "properties": {"locked_reason": {"typ
 ROUTES = (
     Route("POST", PATH, reboot, "os_compute_api:servers:reboot", 202, action="reboot", body=Body("reboot", (
         Param("type", {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}, required=True),))),
-    _plain("os-start", "start", "servers:start"),
-    _plain("os-stop", "stop", "servers:stop"),
-    _plain("pause", "pause", "os-pause-server:pause"),
-    _plain("unpause", "unpause", "os-pause-server:unpause"),
-    _plain("suspend", "suspend", "os-suspend-server:suspend"),
-    _plain("resume", "resume", "os-suspend-server:resume"),
-    _plain("trigger_crash_dump", "trigger_crash_dump", "servers:trigger_crash_dump", since="2.17"),
+    plain("os-start", "start", "servers:start"),
+    plain("os-stop", "stop", "servers:stop"),
+    plain("pause", "pause", "os-pause-server:pause"),
+    plain("unpause", "unpause", "os-pause-server:unpause"),
+    plain("suspend", "suspend", "os-suspend-server:suspend"),
+    plain("resume", "resume", "os-suspend-server:resume"),
+    plain("trigger_crash_dump", "trigger_crash_dump", "servers:trigger_crash_dump", since="2.17"),
     Route("POST", PATH, console_output, "os_compute_api:os-console-output", 200, action="os-getConsoleOutput",
           body=Body("os-getConsoleOutput", (Param("length", LENGTH),))),
     Route("POST", PATH, force_delete, "os_compute_api:os-deferred-delete:force", 202, action="forceDelete",

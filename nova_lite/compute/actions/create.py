@@ -8,13 +8,10 @@ from typing import Any
 
 from nova_lite import clock
 from nova_lite.compute import quota, states, task
-from nova_lite.compute.actions import references
+from nova_lite.compute.actions import passwords, references
 from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
-
-PASSWORD_LENGTH = 12
-_ALPHABET = "".join(c for c in string.ascii_letters + string.digits if c not in "0O1lI")
 
 
 @dataclasses.dataclass
@@ -63,7 +60,7 @@ def create(deps: Deps, ctx: RequestContext, wanted: Wanted) -> Created:
 
     Raises Invalid (naming the reference that is wrong), Conflict (ambiguous network, port in use), QuotaExceeded; then nothing is written.
     """
-    wanted.admin_pass = wanted.admin_pass or "".join(secrets.choice(_ALPHABET) for _ in range(PASSWORD_LENGTH))
+    wanted.admin_pass = wanted.admin_pass or passwords.make_up()
     reservation_id = "r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
     with deps.db.write() as tx:
         found = references.check(tx, ctx, deps, wanted)

@@ -14,6 +14,7 @@ from nova_lite.image.actions import images
 from nova_lite.network.actions import server_ports
 
 GB = 1 << 30
+NO_IMAGE = "Can not find requested image"
 RUNNABLE = frozenset({"raw", "qcow2", "ami"})
 """Disk formats that a root disk can be made from."""
 
@@ -37,24 +38,25 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
         flavor = flavors_.snapshot(flavors_.get(tx, ctx, wanted.flavor_id))
     except exception.FlavorNotFound as error:
         raise exception.Invalid(str(error))
-    image = _image(tx, ctx, wanted.image_id, flavor)
-    _limits(deps.quota_defaults, wanted)
+    image = check_image(tx, ctx, wanted.image_id, flavor)
+    check_limits(deps.quota_defaults, wanted)
     _zone(tx, deps, wanted)
     networks = server_ports.check_requested(tx, ctx, wanted.networks, count=wanted.max_count)
     groups = server_ports.check_groups(tx, ctx, wanted.security_groups or [])
     if groups:
         networks = [{**nic, "security_groups": groups} for nic in networks]
-    return Found(flavor, image, _key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
-                 _root_device(image), _group(tx, ctx, wanted.hints.get("group")))
+    return Found(flavor, image, check_key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
+                 root_device(image), _group(tx, ctx, wanted.hints.get("group")))
 
 
-def _image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> dict:
+def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> dict:
+    """The copy of the image that a server of the flavor keeps. Raises Invalid where no such server can be made from it."""
     if not image_id:
         raise exception.Invalid("Invalid imageRef provided.")
     try:
         image = images.get_for_server(tx, ctx, image_id)
     except exception.ImageNotFound:
-        raise exception.Invalid("Can not find requested image")
+        raise exception.Invalid(NO_IMAGE)
     if image["status"] != "active":
         raise exception.Invalid(f"Image {image_id} is not active.")
     if image["disk_format"] not in RUNNABLE:
@@ -89,7 +91,8 @@ def _boot_part(tx, ctx: RequestContext, part: str, image_id: str) -> dict:
     return {key: image.get(key) for key in ("id", "disk_format", "size", "checksum", "os_hash_algo", "os_hash_value")}
 
 
-def _key(tx, ctx: RequestContext, name: str | None) -> str | None:
+def check_key(tx, ctx: RequestContext, name: str | None) -> str | None:
+    """The public key of that name, None for none. Raises Invalid."""
     if name is None:
         return None
     try:
@@ -116,7 +119,8 @@ def check_members(tx, ctx: RequestContext, group: ServerGroup, count: int, limit
         raise exception.QuotaExceeded("Quota exceeded, too many servers in group")
 
 
-def _limits(limits: dict[str, int], wanted) -> None:
+def check_limits(limits: dict[str, int], wanted) -> None:
+    """Whether ``wanted`` (its ``metadata`` and ``personality``) is within the quotas of a server's parts. Raises QuotaExceeded, Invalid."""
     def over(resource: str, count: int) -> bool:
         return 0 <= limits[resource] < count
     if over("metadata_items", len(wanted.metadata)):
@@ -150,7 +154,8 @@ def _zone(tx, deps, wanted) -> None:
         raise exception.Invalid(f"Compute host {node} could not be found.")
 
 
-def _root_device(image: dict) -> str:
+def root_device(image: dict) -> str:
+    """The guest's name of the first disk of a server made from the image."""
     prefix = {"ide": "hd", "scsi": "sd", "sata": "sd", "usb": "sd"}.get(image["properties"].get("hw_disk_bus"), "vd")
     return f"/dev/{prefix}a"
 

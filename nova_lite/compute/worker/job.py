@@ -59,9 +59,16 @@ def prepare_networks(job: Job, nics: list[dict]) -> None:
         job.shop.network.prepare(job.ctx, job.shop.host, network_ids=ids)
 
 
+def changed(job: Job, **columns) -> Job:
+    """The job with its server as it would be with other values in ``columns``; nothing is written."""
+    present = {attribute.key: getattr(job.server, attribute.key) for attribute in Server.__mapper__.column_attrs}
+    return dataclasses.replace(job, server=Server(**{**present, **columns}))
+
+
 def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
     """The guest of the job's server as the driver wants it."""
     server, properties = job.server, job.server.image.get("properties", {})
+    boots = server.request.get("rescue_image") or server.image
     flavor = server.flavor
     drive = None
     if server.config_drive:
@@ -71,7 +78,7 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
         vcpus=flavor["vcpus"], memory_mb=flavor["memory_mb"], disks=_disks(server, properties, drive is not None),
         nics=tuple(types.Nic(nic["port_id"], nic["mac"], nic["bridge"], nic["tap"], properties.get("hw_vif_model", "virtio"), nic["mtu"])
                    for nic in nics),
-        kernel=_source(server.image.get("kernel_id")), ramdisk=_source(server.image.get("ramdisk_id")),
+        kernel=_source(boots.get("kernel_id")), ramdisk=_source(boots.get("ramdisk_id")),
         kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive)
 
 
@@ -87,7 +94,9 @@ def _disks(server: Server, properties: dict, with_drive: bool) -> tuple[types.Di
     prefix = {"virtio": "vd", "ide": "hd"}.get(bus, "sd")
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     flavor = server.flavor
-    disks = [types.Disk("root", prefix + next(letters), bus, flavor["root_gb"] * 1024, _source(server.image), boot=True)]
+    rescue = server.request.get("rescue_image")
+    disks = [types.Disk("rescue", prefix + next(letters), bus, 0, _source(rescue), boot=True)] if rescue else []
+    disks.append(types.Disk("root", prefix + next(letters), bus, flavor["root_gb"] * 1024, _source(server.image), boot=not rescue))
     if flavor["ephemeral_gb"]:
         disks.append(types.Disk("ephemeral", prefix + next(letters), bus, flavor["ephemeral_gb"] * 1024, fs=EPHEMERAL_FS))
     if flavor["swap"]:

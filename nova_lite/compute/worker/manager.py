@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, power
+from nova_lite.compute.worker import build, delete, power, rebuild
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -16,6 +16,9 @@ HANDLERS: dict[str, Handler] = {
     "reboot_hard": power.reboot_hard,
     "start": power.start,
     "stop": power.stop,
+    "rebuild": rebuild.rebuild,
+    "rescue": rebuild.rescue,
+    "unrescue": rebuild.unrescue,
     "pause": power.pause,
     "unpause": power.unpause,
     "suspend": power.suspend,

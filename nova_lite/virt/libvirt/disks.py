@@ -3,12 +3,13 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from nova_lite import concurrency, exception, log
 from nova_lite.virt import image_format, types
 from nova_lite.virt.driver import Fetch
-from nova_lite.virt.libvirt import config_drive, layout, qemu_img
+from nova_lite.virt.libvirt import config_drive, layout, qemu_img, staging
 from nova_lite.virt.libvirt.images import ImageCache
 
 LOG = log.get(__name__)
@@ -37,22 +38,47 @@ class DiskStore:
 
         Raises ImageUnusable, DiskFull, HypervisorError, and what ``fetch`` raises.
         """
+        self._make(guest, fetch, "", ())
+
+    def stage(self, guest: types.Guest, fetch: Fetch, keep: Iterable[str]) -> None:
+        """Make disks for the guest beside those it has, of kinds that are not in ``keep``. Errors as ``create``."""
+        staging.drop_staged(layout.ServerFiles(self._state_path, guest.server_id))
+        self._make(guest, fetch, staging.NEXT, keep)
+
+    def swap(self, server_id: str, back: bool) -> None:
+        """Staged disks take the place of the present ones, or those aside return."""
+        files = layout.ServerFiles(self._state_path, server_id)
+        (staging.put_back if back else staging.swap)(files)
+
+    def trim(self, guest: types.Guest) -> None:
+        """Remove the disks that the guest has not, and forget the images that only they were made from."""
         files = layout.ServerFiles(self._state_path, guest.server_id)
+        staging.trim(files, {*(path for _, path in files.disks(guest.disks)), files.config_drive(guest)})
+        wanted = {image.id for image in (guest.kernel, guest.ramdisk, *(disk.image for disk in guest.disks)) if image is not None}
+        if files.bases.exists():
+            known = [image_id for image_id in files.bases.read_text().split() if image_id in wanted]
+            with _in_place(str(files.bases)) as path:
+                Path(path).write_text("".join(f"{image_id}\n" for image_id in known))
+
+    def _make(self, guest: types.Guest, fetch: Fetch, suffix: str, keep: Iterable[str]) -> None:
+        files = layout.ServerFiles(self._state_path, guest.server_id)
+        bases = Path(str(files.bases) + suffix)
         made: list[str] = []
         try:
             files.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             for image in (guest.kernel, guest.ramdisk):
                 if image is not None:
                     with self.images.hold(image, fetch):
-                        _record_base(files, image.id)
-            for disk, path in files.disks(guest.disks):
-                if not os.path.exists(path):
-                    self._create_disk(disk, path, files, fetch)
-                    made.append(path)
-            if guest.config_drive is not None and not os.path.exists(files.config_drive):
-                with _in_place(files.config_drive) as path:
+                        _record_base(bases, image.id)
+            for disk, plain in files.disks(guest.disks):
+                if disk.kind not in keep and not os.path.exists(plain + suffix):
+                    self._create_disk(disk, plain, suffix, bases, fetch)
+                    made.append(plain + suffix)
+            drive = files.config_drive(guest) + suffix
+            if guest.config_drive is not None and not os.path.exists(drive):
+                with _in_place(drive) as path:
                     config_drive.write(path, guest.config_drive)
-                made.append(files.config_drive)
+                made.append(drive)
         except OSError as error:
             _undo(files, made)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -75,11 +101,12 @@ class DiskStore:
         """Servers that have files here."""
         return set(os.listdir(layout.servers_folder(self._state_path)))
 
-    def _create_disk(self, disk: types.Disk, path: str, files: layout.ServerFiles, fetch: Fetch) -> None:
-        if disk.kind == "root" and disk.image is not None:
+    def _create_disk(self, disk: types.Disk, plain: str, suffix: str, bases: Path, fetch: Fetch) -> None:
+        path = plain + suffix
+        if disk.kind in ("root", "rescue") and disk.image is not None:
             with self.images.hold(disk.image, fetch) as base:
                 image_format.check_fits(disk.image, base.virtual_size, disk.size_mb)
-                _record_base(files, disk.image.id)
+                _record_base(bases, disk.image.id)
             with _in_place(path) as fresh:
                 qemu_img.create_overlay(fresh, base.path, base.format, disk.size_mb << 20 or base.virtual_size)
         elif disk.kind == "root":
@@ -92,14 +119,14 @@ class DiskStore:
                 if disk.kind == "swap":
                     qemu_img.make_file_system(fresh, "swap", "swap")
                 else:
-                    label = Path(path).name.removeprefix("disk.").replace("eph", "ephemeral")
+                    label = Path(plain).name.removeprefix("disk.").replace("eph", "ephemeral")
                     qemu_img.make_file_system(fresh, disk.fs or DEFAULT_FILE_SYSTEM, label)
 
 
-def _record_base(files: layout.ServerFiles, image_id: str) -> None:
-    known = files.bases.read_text().split() if files.bases.exists() else []
+def _record_base(bases: Path, image_id: str) -> None:
+    known = bases.read_text().split() if bases.exists() else []
     if image_id not in known:
-        with _in_place(str(files.bases)) as path:
+        with _in_place(str(bases)) as path:
             Path(path).write_text("\n".join([*known, image_id]) + "\n")
 
 

@@ -89,7 +89,7 @@ def _kernel_cmdline(guest: types.Guest, host: HostCapabilities) -> str:
     if chosen:
         return chosen
     serial = "ttyAMA0" if host.arch == "aarch64" else "ttyS0"
-    root = next((_target(disk) for disk in guest.disks if disk.kind == "root"), "vda")
+    root = next((_target(disk) for kind in ("rescue", "root") for disk in guest.disks if disk.kind == kind), "vda")
     return f"root=/dev/{root} console=tty0 console={serial}"
 
 
@@ -165,7 +165,7 @@ def _disks(guest, host, settings, machine, files) -> list:
     if guest.config_drive is not None:
         chosen = next((disk for disk in guest.disks if disk.kind == "config"), None)
         ide = machine is not None and machine.startswith("pc")
-        disks.append(dev.Disk(device="cdrom", format="raw", file=files.config_drive, readonly=True,
+        disks.append(dev.Disk(device="cdrom", format="raw", file=files.config_drive(guest), readonly=True,
                               target=_target(chosen) if chosen else ("hdd" if ide else "sdz"),
                               bus=chosen.bus if chosen else ("ide" if ide else "sata")))
     return disks
@@ -180,7 +180,7 @@ def _disk(guest, disk, path, host, settings, first) -> dev.Disk:
     if bus not in _DISK_BUSES:
         raise exception.HypervisorError(reason=f"disk bus {bus} is not known (hw_disk_bus); use {', '.join(_DISK_BUSES)}")
     cache = settings.disk_cache or ("none" if host.direct_io else "writeback")
-    return dev.Disk(format="qcow2" if disk.kind == "root" else "raw", cache=cache, io="native" if cache == "none" else None,
+    return dev.Disk(format="qcow2" if disk.kind in ("root", "rescue") else "raw", cache=cache, io="native" if cache == "none" else None,
                     discard="unmap", file=path, target=_target(disk), bus=bus,
                     boot_order=1 if first and not guest.kernel else None)
 

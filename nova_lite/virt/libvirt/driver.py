@@ -87,6 +87,15 @@ class LibvirtDriver(driver.Driver):
     def delete_disks(self, server_id: str) -> None:
         self._store.delete(server_id)
 
+    def stage_disks(self, guest: types.Guest, fetch: driver.Fetch, keep: Iterable[str] = ()) -> None:
+        self._store.stage(guest, fetch, keep)
+
+    def swap_disks(self, server_id: str, back: bool = False) -> None:
+        self._store.swap(server_id, back)
+
+    def trim_disks(self, guest: types.Guest) -> None:
+        self._store.trim(guest)
+
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
         return self._store.images.prune(keep, older_than)
 

@@ -76,7 +76,7 @@ class ImageCache:
 
     def _in_use(self) -> set[str]:
         used = set()
-        for record in layout.servers_folder(self._state_path).glob("*/bases"):
+        for record in layout.servers_folder(self._state_path).glob("*/bases*"):
             with contextlib.suppress(FileNotFoundError):
                 used.update(record.read_text().split())
         return used

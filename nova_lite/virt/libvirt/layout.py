@@ -5,7 +5,8 @@
     <state>/images/<image id>            a base image, complete and checked
     <state>/images/<image id>.part       one that is being fetched
     <state>/images/<image id>.lock       held while it is fetched, taken into use or removed
-    <state>/servers/<server id>/disk     the root disk, and disk.eph0, disk.swap, disk.config, console.log, nvram, bases
+    <state>/servers/<server id>/disk     the root disk, and disk.eph0, disk.swap, disk.config, disk.rescue, console.log, nvram, bases
+    <state>/servers/<server id>/*.next   a disk that is made ready; *.before: one whose place another has taken, until that is for good
 """
 import re
 from pathlib import Path
@@ -43,9 +44,12 @@ class ServerFiles:
     def __init__(self, state_path: str, server_id: str):
         self.folder = servers_folder(state_path) / _safe(server_id)
         self.console_log = str(self.folder / "console.log")
-        self.config_drive = str(self.folder / "disk.config")
         self.nvram = str(self.folder / "nvram")
         self.bases = self.folder / "bases"
+
+    def config_drive(self, guest: types.Guest) -> str:
+        """The config drive; a guest that is being rescued has one of its own."""
+        return str(self.folder / ("disk.config.rescue" if any(disk.kind == "rescue" for disk in guest.disks) else "disk.config"))
 
     def disks(self, disks: tuple[types.Disk, ...]) -> list[tuple[types.Disk, str]]:
         """Each disk that is a file of the guest's own, the config drive excepted, with its path."""
@@ -53,6 +57,8 @@ class ServerFiles:
         for disk in disks:
             if disk.kind == "root":
                 found.append((disk, str(self.folder / "disk")))
+            elif disk.kind == "rescue":
+                found.append((disk, str(self.folder / "disk.rescue")))
             elif disk.kind == "swap":
                 found.append((disk, str(self.folder / "disk.swap")))
             elif disk.kind == "ephemeral":
