@@ -5,6 +5,7 @@ Names are upstream's, so that an operator's policy lines carry over. ``RULES`` i
 from oslo_config import cfg
 from oslo_policy import policy
 
+from nova_lite import clock
 from nova_lite import context as context_
 
 WHO = {
@@ -188,6 +189,10 @@ def list_rules() -> list[policy.RuleDefault]:
     return base + [policy.RuleDefault(name, WHO[who], text) for name, who, text in RULES]
 
 
+FRESH_SECONDS = 1.0
+MOST_VERDICTS = 10_000
+
+
 class Policy:
     """Answers whether a caller may do what a rule names. ``path``: the operator's overrides (may be missing)."""
 
@@ -198,6 +203,8 @@ class Policy:
         self._enforcer.suppress_default_change_warnings = True
         self._enforcer.register_defaults(list_rules())
         self._enforcer.load_rules()
+        self._verdicts: dict[tuple, bool] = {}
+        self._fresh_until = 0.0
 
     def allows(self, rule: str, ctx: context_.RequestContext, target: dict | None = None) -> bool:
         """Whether ``ctx`` may do ``rule`` on ``target`` (``project_id``, ``user_id``; the caller's own where None).
@@ -206,8 +213,16 @@ class Policy:
         """
         if target is None:
             target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
-        credentials = {"user_id": ctx.user_id, "project_id": ctx.project_id, "roles": list(ctx.roles), "is_admin": ctx.is_admin}
-        return bool(self._enforcer.authorize(rule, _known(target), _known(credentials)))
+        now = clock.monotonic()
+        if now > self._fresh_until or len(self._verdicts) > MOST_VERDICTS:
+            # The enforcer looks at the operator's file at each question; once a second is enough.
+            self._verdicts.clear()
+            self._fresh_until = now + FRESH_SECONDS
+        key = (rule, ctx.user_id, ctx.project_id, ctx.roles, ctx.is_admin, *target.items())
+        if key not in self._verdicts:
+            credentials = {"user_id": ctx.user_id, "project_id": ctx.project_id, "roles": list(ctx.roles), "is_admin": ctx.is_admin}
+            self._verdicts[key] = bool(self._enforcer.authorize(rule, _known(target), _known(credentials)))
+        return self._verdicts[key]
 
 
 def _known(values: dict) -> dict:

@@ -92,13 +92,16 @@ def plugs(tx: orm.Session, server_id: str) -> list[tuple[Port, Network, PortAddr
     return [tuple(row) for row in tx.execute(query)]
 
 
+# Built once: every request that shows servers runs it.
+_ADDRESSES = (sa.select(Port.device_id, Network.name, PortAddress.address, Port.mac, Port.id, Port.security_groups)
+              .join(Network, Network.id == Port.network_id).join(PortAddress, PortAddress.port_id == Port.id)
+              .where(Port.device_id.in_(sa.bindparam("server_ids", expanding=True)), Port.request_index.is_not(None))
+              .order_by(Port.request_index, PortAddress.address))
+
+
 def address_rows(tx: orm.Session, server_ids: Sequence[str]) -> list[tuple]:
     """(server id, network name, address, mac, port id, security group ids) of all addresses of the servers, in NIC order."""
-    query = (sa.select(Port.device_id, Network.name, PortAddress.address, Port.mac, Port.id, Port.security_groups)
-             .join(Network, Network.id == Port.network_id).join(PortAddress, PortAddress.port_id == Port.id)
-             .where(Port.device_id.in_(list(server_ids)), Port.request_index.is_not(None))
-             .order_by(Port.request_index, PortAddress.address))
-    return [tuple(row) for row in tx.execute(query)]
+    return [tuple(row) for row in tx.execute(_ADDRESSES, {"server_ids": list(server_ids)})]
 
 
 def server_of_address(tx: orm.Session, network_id: str, address: str) -> str | None:

@@ -1,5 +1,6 @@
 """Servers and what hangs on them: rows, tasks, tags, faults, actions. Ownership is a WHERE clause: a stranger's server is not found."""
 import datetime
+import functools
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
@@ -17,14 +18,21 @@ def insert(tx, rows: Sequence[dict], tags: Sequence[str] = ()) -> None:
         tx.execute(sa.insert(ServerTag), [{"server_id": row["id"], "tag": tag} for row in rows for tag in tags])
 
 
-def find(tx, server_id: str, project_id: str | None = None, deleted: bool = False) -> Server | None:
-    """The server, or None. ``project_id`` restricts to its servers; ``deleted`` True also finds deleted ones."""
-    query = sa.select(Server).where(Server.id == server_id)
-    if project_id is not None:
-        query = query.where(Server.project_id == project_id)
+@functools.cache
+def _one(of_project: bool, deleted: bool):
+    # Built once: putting a statement together costs more than running it, and nearly every request runs this one.
+    query = sa.select(Server).where(Server.id == sa.bindparam("server_id"))
+    if of_project:
+        query = query.where(Server.project_id == sa.bindparam("project_id"))
     if not deleted:
         query = query.where(Server.deleted.is_(False))
-    return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+    return query.execution_options(populate_existing=True)
+
+
+def find(tx, server_id: str, project_id: str | None = None, deleted: bool = False) -> Server | None:
+    """The server, or None. ``project_id`` restricts to its servers; ``deleted`` True also finds deleted ones."""
+    values = {"server_id": server_id} if project_id is None else {"server_id": server_id, "project_id": project_id}
+    return tx.execute(_one(project_id is not None, deleted), values).scalar_one_or_none()
 
 
 def get(tx, ctx: RequestContext, server_id: str, deleted: bool = False) -> Server:
@@ -109,12 +117,16 @@ def tasks_on_hosts(tx, hosts: Iterable[str]) -> list[Server]:
 
 
 # ---- tags --------------------------------------------------------------------------------------------------------------------
+_TAGS = (sa.select(ServerTag.server_id, ServerTag.tag).where(ServerTag.server_id.in_(sa.bindparam("ids", expanding=True)))
+         .order_by(ServerTag.tag))
+
+
 def tags(tx, server_ids: Iterable[str]) -> dict[str, list[str]]:
     """``{server id: [tags in order]}`` in one statement."""
     found: dict[str, list[str]] = {}
     ids = list(server_ids)
-    for row in tx.execute(sa.select(ServerTag).where(ServerTag.server_id.in_(ids)).order_by(ServerTag.tag)).scalars() if ids else ():
-        found.setdefault(row.server_id, []).append(row.tag)
+    for server_id, tag in tx.execute(_TAGS, {"ids": ids}) if ids else ():
+        found.setdefault(server_id, []).append(tag)
     return found
 
 
