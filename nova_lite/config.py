@@ -1,6 +1,7 @@
 """Every option, once: registered with oslo.config, read by ``cmd/wiring.py`` and handed on as plain values.
 
-``GROUPS`` is the table. ``nova-lite-manage config sample`` prints it as etc/nova_lite/nova-lite.conf.sample, ``config show`` what is in force.
+``GROUPS`` is the table. tools/generate_samples.sh prints it as etc/nova_lite/nova-lite.conf.sample, ``nova-lite-manage config show``
+what is in force.
 """
 import os
 import socket
@@ -61,6 +62,8 @@ SCHEDULER = (
     cfg.FloatOpt("hypervisor_version_weight_multiplier", default=1.0, help="Weight of newer hypervisors; negative prefers older ones."),
     cfg.FloatOpt("soft_affinity_weight_multiplier", default=1.0, help="Weight of servers of the same group, where its policy is soft-affinity."),
     cfg.FloatOpt("soft_anti_affinity_weight_multiplier", default=1.0, help="Weight against servers of the same soft-anti-affinity group."),
+    cfg.FloatOpt("best_fit_weight_multiplier", default=0.0, help="Weight of full hosts, vCPUs and RAM together: keeps large holes whole."),
+    cfg.DictOpt("weight_multipliers", default={}, help="Multipliers of weighers that other packages bring: rack_weight_multiplier:2.0"),
     cfg.IntOpt("max_io_ops_per_host", default=8, min=1, help="Builds and moves under way on one host (IoOpsFilter, AggregateIoOpsFilter)."),
     cfg.IntOpt("max_instances_per_host", default=50, min=1, help="Servers on one host (NumInstancesFilter, AggregateNumInstancesFilter)."),
     cfg.StrOpt("image_properties_default_architecture", help="Architecture of images that name none (ImagePropertiesFilter)."),
