@@ -51,3 +51,9 @@ def test_negotiation(api, asked, status, answered):
     assert response.status_int == status
     assert response.headers["OpenStack-API-Version"] == f"compute {answered}" and response.headers["X-OpenStack-Nova-API-Version"] == answered
     assert "OpenStack-API-Version" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize("path", ["/v2.1/servers/", "/v2.1/flavors/1/", f"/v2.1/{'a' * 32}/servers/", "/v2/servers/"])
+def test_an_empty_id_is_not_the_list(api, path):
+    assert api.request("GET", path).status_int == 404
+    assert api.request("GET", f"/v2.1/{'a' * 32}/").status_int == 200
