@@ -47,6 +47,8 @@ COMPUTE = (
     ("os_compute_api:servers:rebuild:trusted_certs", "member", "Rebuild a server with trusted image certificates"),
     ("os_compute_api:os-rescue", "member", "Rescue a server"),
     ("os_compute_api:os-unrescue", "member", "End a server's rescue"),
+    ("os_compute_api:servers:create_image", "member", "Create an image of a server"),
+    ("os_compute_api:os-create-backup", "member", "Create a backup of a server"),
     ("os_compute_api:servers:trigger_crash_dump", "member", "Make a server's system dump its memory"),
     ("os_compute_api:os-pause-server:pause", "member", "Pause a server"),
     ("os_compute_api:os-pause-server:unpause", "member", "Let a paused server go on"),

@@ -13,7 +13,8 @@ from nova_lite.service.daemon import Daemon  # noqa: E402
 def build(here: Site) -> list[Daemon]:
     """Every daemon, in the order in which they start."""
     firsttime.prepare(here)
-    return [*workers.network(here), workers.scheduler(here), *workers.compute(here, images.local_fetcher(here)), apis.daemon(here)]
+    fetch, keeper = images.local_fetcher(here), images.local_keeper(here)
+    return [*workers.network(here), workers.scheduler(here), *workers.compute(here, fetch, keeper), apis.daemon(here)]
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from nova_lite.cmd import images, process, workers  # noqa: E402
 
 def main() -> int:
     """Run until a signal comes."""
-    return process.run("nova-lite-compute", lambda here: workers.compute(here, images.remote_fetcher(here)))
+    return process.run("nova-lite-compute", lambda here: workers.compute(here, images.remote_fetcher(here), images.remote_keeper(here)))
 
 
 if __name__ == "__main__":

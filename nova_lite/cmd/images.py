@@ -6,7 +6,7 @@ import tempfile
 
 from nova_lite import exception
 from nova_lite.cmd.wiring import Site
-from nova_lite.image import remote
+from nova_lite.image import keeper, remote
 from nova_lite.image.actions import data
 from nova_lite.image.deps import Deps
 from nova_lite.image.store import Store
@@ -47,12 +47,26 @@ def local_fetcher(here: Site):
 
 def remote_fetcher(here: Site):
     """Image bytes by id, over HTTP from the image endpoint. Raises ConfigurationError where none is configured."""
+    url, secret = _image_url(here), service_secret(here)
+    return lambda image_id: remote.fetch(url, secret, image_id)
+
+
+def _image_url(here: Site) -> str:
     conf = here.conf
     url = conf.image.url or (f"{conf.api.public_url.rstrip('/')}/image" if conf.api.public_url else None)
     if url is None:
         raise exception.ConfigurationError(reason="a compute host needs image.url (or api.public_url): where images are fetched from")
-    secret = service_secret(here)
-    return lambda image_id: remote.fetch(url, secret, image_id)
+    return url
+
+
+def local_keeper(here: Site) -> keeper.LocalKeeper:
+    """Where a worker beside the store puts images."""
+    return keeper.LocalKeeper(deps(here))
+
+
+def remote_keeper(here: Site) -> keeper.RemoteKeeper:
+    """Where a worker on another host puts images. Raises ConfigurationError as remote_fetcher."""
+    return keeper.RemoteKeeper(here.db, _image_url(here), service_secret(here))
 
 
 def sweep_with(here: Site, daemon: Daemon) -> None:

@@ -106,17 +106,20 @@ def vendor_data(here: Site) -> dict:
 
 
 # ---- compute -------------------------------------------------------------------------------------------------------------------
-def compute(here: Site, fetch) -> list[Daemon]:
-    """The compute worker of this host; with the fake driver as many as ``fake_hosts`` says. ``fetch``: image bytes by id."""
-    return [_compute(here, fetch, host) for host in _host_names(here.conf)]
+def compute(here: Site, fetch, images) -> list[Daemon]:
+    """The compute worker of this host; with the fake driver as many as ``fake_hosts`` says.
+
+    ``fetch``: image bytes by id; ``images``: an image.keeper.Keeper.
+    """
+    return [_compute(here, fetch, images, host) for host in _host_names(here.conf)]
 
 
-def _compute(here: Site, fetch, host: str) -> Daemon:
+def _compute(here: Site, fetch, images, host: str) -> Daemon:
     conf = here.conf
     driver = _driver(conf, host)
     daemon = _daemon(here, "nova-compute", host)
     epoch = daemon.register()
-    shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, shutdown_timeout=conf.compute.shutdown_timeout,
+    shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
                     reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
                     vendor_data=vendor_data(here))
     worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds)

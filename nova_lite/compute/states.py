@@ -53,6 +53,8 @@ ACTIONS: dict[str, Action] = dict((
     _row("rebuild",     (ACTIVE, STOPPED, ERROR),                      REBUILDING,         ACTIVE,  ERROR,   "retry", 1800),
     _row("rescue",      (ACTIVE, STOPPED, ERROR),                      "rescuing",         RESCUED, ERROR,   "retry", 1800),
     _row("unrescue",    (RESCUED,),                                    "unrescuing",       ACTIVE,  ERROR,   "retry", 600),
+    _row("snapshot",    (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "image_snapshot",   KEEP,    KEEP,    "retry", 14400, (), True),
+    _row("backup",      (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "image_backup",     KEEP,    KEEP,    "retry", 14400, (), True),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
@@ -64,7 +66,7 @@ ACTIONS: dict[str, Action] = dict((
 ))
 # fmt: on
 
-ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete"}
+ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup"}
 """The name that users know an action by, where the table splits it."""
 
 _STATUS = {

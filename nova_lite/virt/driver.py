@@ -12,6 +12,9 @@ from nova_lite.virt import types
 Fetch = Callable[[str], Iterator[bytes]]
 """Given an image id, yields its bytes in chunks; raises exception.ImageNotFound or exception.Unavailable."""
 
+Take = Callable[[Iterator[bytes], int], None]
+"""Consumes chunks, of so many bytes in all."""
+
 
 class Driver(abc.ABC):
     """A hypervisor on this host. Loaded by entry point ``nova_lite.virt`` and the option ``compute.driver``."""
@@ -62,6 +65,13 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def trim_disks(self, guest: types.Guest) -> None:
         """Remove the disks of the server that ``guest`` has not: staged ones, ones aside, one to rescue with."""
+
+    @abc.abstractmethod
+    def snapshot_root(self, guest: types.Guest, take: Take) -> None:
+        """Give ``take`` the root disk as it is at one moment of the call, whole and by itself: raw for an ami, else qcow2.
+
+        The guest may run, and goes on meanwhile. What ``take`` raises comes through.
+        """
 
     @abc.abstractmethod
     def start_guest(self, guest: types.Guest) -> None:

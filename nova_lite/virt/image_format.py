@@ -45,6 +45,12 @@ def inspect(image: types.ImageSource, header: bytes) -> Format:
     return Format("qcow2", _inspect_qcow2(image, header))
 
 
+def empty_qcow2(virtual_size: int) -> bytes:
+    """The header of a qcow2 image without any data."""
+    header = struct.pack(">4sIQIIQI", QCOW2_MAGIC, 3, 0, 0, 16, virtual_size, 0).ljust(72, b"\0")
+    return (header + struct.pack(">QQQII", 0, 0, 0, 4, 104)).ljust(HEADER_BYTES, b"\0")
+
+
 def unusable(image: types.ImageSource, reason: str) -> exception.ImageUnusable:
     """The error to raise for ``image``."""
     return exception.ImageUnusable(image_id=image.id, reason=reason)

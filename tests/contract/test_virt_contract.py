@@ -211,6 +211,47 @@ def test_a_guest_is_rescued_from_another_disk(site):
     assert site.driver.power_state(sid) == PowerState.RUNNING
 
 
+# ---- snapshots -----------------------------------------------------------------------------------------------------
+def picture(site, guest, disk_format="qcow2"):
+    """An image of the guest's root disk."""
+    content = []
+
+    def take(blocks, size):
+        content.append(b"".join(blocks))
+        assert len(content[0]) == size
+    site.driver.snapshot_root(guest, take)
+    return site.image(content[0], disk_format)
+
+
+@pytest.mark.parametrize("state", [PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED, PowerState.SHUTDOWN])
+def test_a_snapshot_boots_elsewhere_and_the_guest_goes_on(site, state):
+    guest = site.run(site.guest(site.system_image()))
+    sid = guest.server_id
+    site.wait_for(lambda: site.boots(sid) == 1, "the boot")
+    if state == PowerState.SHUTDOWN:
+        site.driver.stop_guest(sid, 60)
+    elif state != PowerState.RUNNING:
+        (site.driver.pause_guest if state == PowerState.PAUSED else site.driver.suspend_guest)(sid)
+    image = picture(site, guest)
+    assert site.driver.power_state(sid) == state
+    site.driver.destroy_guest(sid)
+    site.driver.delete_disks(sid)
+    copy = site.run(site.guest(image))
+    site.wait_for(lambda: site.boots(copy.server_id) == 1, "the boot of the copy")
+
+
+def test_a_snapshot_that_nobody_takes_leaves_no_trace(site):
+    guest = site.run(site.guest(site.image(b"nothing that boots")))
+
+    def refuse(_blocks, _size):
+        raise exception.Unavailable("later")
+    for _ in range(2):
+        with pytest.raises(exception.Unavailable):
+            site.driver.snapshot_root(guest, refuse)
+    assert site.driver.power_state(guest.server_id) == PowerState.RUNNING
+    assert picture(site, guest).size > 0
+
+
 # ---- holding -------------------------------------------------------------------------------------------------------
 def test_a_paused_guest_stands_still_until_it_goes_on(site):
     guest = site.run(site.guest())

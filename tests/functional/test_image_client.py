@@ -122,6 +122,19 @@ def test_workers_fetch_without_a_token(cloud):
         list(remote.fetch("http://127.0.0.1:1/image", image_cloud.SECRET, image_id))
 
 
+def test_workers_send_without_a_token(cloud):
+    url, image_id = f"{cloud.base}/image", cloud.create()
+    remote.send(url, image_cloud.SECRET, image_id, (CONTENT[at:at + 100000] for at in range(0, len(CONTENT), 100000)), len(CONTENT))
+    assert b"".join(remote.fetch(url, image_cloud.SECRET, image_id)) == CONTENT
+    with pytest.raises(exception.Conflict):
+        remote.send(url, image_cloud.SECRET, image_id, [b"x"], 1)
+    with pytest.raises(exception.ImageNotFound):
+        remote.send(url, image_cloud.SECRET, "5d6c3f4e-0000-4000-8000-000000000001", [b"x"], 1)
+    for where, secret in ((url, "guessed"), ("http://127.0.0.1:1/image", image_cloud.SECRET)):
+        with pytest.raises(exception.Unavailable):
+            remote.send(where, secret, cloud.create(), [b"x"], 1)
+
+
 def test_a_client_that_leaves_in_a_download_frees_the_file(cloud, tmp_path):
     image_id = cloud.create()
     cloud.upload_by_hand(image_id, CONTENT * 4, headers=(f"Content-Length: {len(CONTENT) * 4}",))

@@ -144,6 +144,70 @@ def test_a_rescue_that_fails_says_why(cloud, server_id, false_image):
     do(cloud, server_id, "reboot", {"type": "HARD"})
 
 
+# ---- images of servers -----------------------------------------------------------------------------------------------------
+def image_of(cloud, image_id):
+    return cloud.daemon.client("image/v2").get(f"/images/{image_id}").json
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"])
+def test_an_image_of_a_server_makes_servers(cloud, server_id, state):
+    action = {"SHUTOFF": "os-stop", "PAUSED": "pause", "SUSPENDED": "suspend"}.get(state)
+    if action:
+        do(cloud, server_id, action, status=state)
+    answer = cloud.act(server_id, "createImage", {"name": "picture", "metadata": {"note": "kept"}})
+    assert answer.status == 202 and list(answer.json) == ["image_id"]
+    cloud.wait(server_id, state)
+    image = image_of(cloud, answer.json["image_id"])
+    assert (image["status"], image["name"], image["disk_format"], image["visibility"]) == ("active", "picture", "qcow2", "private")
+    assert (image["instance_uuid"], image["image_type"], image["base_image_ref"], image["note"]) == (server_id, "snapshot", cloud.image, "kept")
+    assert image["min_disk"] == 1 and image["user_id"] == cloud.show(server_id)["user_id"]
+    copy = cloud.boot(imageRef=image["id"])
+    assert cloud.show(copy)["image"]["id"] == image["id"]
+    cloud.delete(copy)
+
+
+def test_an_image_before_2_45_is_told_in_location(cloud, server_id):
+    old = {"OpenStack-API-Version": "compute 2.44"}
+    answer = cloud.admin.post(f"/servers/{server_id}/action", {"createImage": {"name": "picture"}}, headers=old)
+    assert answer.status == 202 and answer.body == b""
+    cloud.wait(server_id)
+    assert image_of(cloud, answer.headers["location"].rsplit("/", 1)[-1])["status"] == "active"
+
+
+def test_backups_rotate(cloud, server_id):
+    made = []
+    for number in range(3):
+        answer = cloud.act(server_id, "createBackup", {"name": f"b{number}", "backup_type": "daily", "rotation": 2})
+        assert answer.status == 202, answer
+        made.append(answer.json["image_id"])
+        cloud.wait(server_id)
+    kept = cloud.daemon.client("image/v2").get(f"/images?instance_uuid={server_id}&sort=created_at:asc").json["images"]
+    assert [image["id"] for image in kept] == made[1:] and {image["image_type"] for image in kept} == {"backup"}
+    assert cloud.act(server_id, "createBackup", {"name": "none", "backup_type": "daily", "rotation": -1}).status == 400
+
+
+def test_images_are_the_makers_and_shared_with_the_servers_project(cloud):
+    member = cloud.add_user("pictured")
+    server_id = cloud.boot(member)
+    theirs = cloud.act(server_id, "createImage", {"name": "theirs"}, member).json["image_id"]
+    cloud.wait(server_id)
+    mine = cloud.act(server_id, "createImage", {"name": "mine"}).json["image_id"]
+    cloud.wait(server_id)
+    project = cloud.show(server_id)["tenant_id"]
+    assert image_of(cloud, theirs)["owner"] == project and image_of(cloud, mine)["owner"] != project
+    assert image_of(cloud, mine)["visibility"] == "shared" and image_of(cloud, mine)["instance_owner"] == project
+    copy = cloud.boot(member, imageRef=mine)
+    for each in (copy, server_id):
+        cloud.delete(each)
+
+
+def test_what_cannot_be_pictured_leaves_no_image(cloud, server_id):
+    assert cloud.act(server_id, "createImage", {"name": "reserved", "metadata": {"status": "x"}}).status == 400
+    cloud.act(server_id, "os-resetState", {"state": "error"})
+    assert refusal(cloud, server_id, "createImage", {"name": "x"}) == f"Cannot 'createImage' instance {server_id} while it is in vm_state error"
+    assert [image["name"] for image in cloud.daemon.client("image/v2").get(f"/images?instance_uuid={server_id}").json["images"]] == []
+
+
 # ---- delete and restore ----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def forgiving():

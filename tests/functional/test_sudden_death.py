@@ -52,3 +52,17 @@ def test_a_rebuild_or_rescue_goes_on_after_the_process_died(point):
         server = cloud.wait(server_id, "RESCUE" if rescues else "ACTIVE")
         assert server["image"]["id"] == (cloud.image if rescues else image)
         cloud.delete(server_id)
+
+
+def test_a_snapshot_goes_on_after_the_process_died():
+    with Cloud() as cloud:
+        cloud.daemon.stop()
+        cloud.daemon.start(hooks="snapshot.begun=kill")
+        cloud.admin = cloud.daemon.client(microversion="2.90")
+        server_id = cloud.boot(name="survivor")
+        image_id = cloud.act(server_id, "createImage", {"name": "picture"}).json["image_id"]
+        daemons.wait_until("the process died", lambda: cloud.daemon.process.popen.poll() is not None, 20)
+        cloud.daemon.start()
+        cloud.admin = cloud.daemon.client(microversion="2.90")
+        cloud.wait(server_id)
+        assert cloud.daemon.client("image/v2").get(f"/images/{image_id}").json["status"] == "active"

@@ -1,4 +1,4 @@
-"""Lets workers fetch image files with a signature instead of a token: GET of one file, nothing else. See ``image.signature``."""
+"""Lets workers fetch and send image files with a signature instead of a token: GET and PUT of one file, nothing else. See ``image.signature``."""
 import re
 
 from nova_lite import context, exception
@@ -21,7 +21,8 @@ class ServiceAccess:
         if value is None:
             return self.protected(environ, start_response)
         match = _FILE.match(environ.get("PATH_INFO", ""))
-        if environ["REQUEST_METHOD"] != "GET" or match is None or not signature.verify(self.secret, match[1], value):
+        method = environ["REQUEST_METHOD"]
+        if method not in ("GET", "PUT") or match is None or not signature.verify(self.secret, match[1], value, method=method):
             return faults.image(401, exception.Unauthorized.message)(environ, start_response)
         ident = environ.get(request_id.REQUEST_ID) or context.new_request_id()
         environ[resource.CONTEXT] = context.RequestContext(request_id=ident, is_admin=True, roles=("admin", "service"),

@@ -8,6 +8,7 @@ from nova_lite.compute import metadata
 from nova_lite.context import RequestContext
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
+from nova_lite.image.keeper import Keeper
 from nova_lite.network.actions import server_ports
 from nova_lite.virt import types
 from nova_lite.virt.driver import Driver, Fetch
@@ -17,7 +18,10 @@ EPHEMERAL_FS = "ext4"
 
 @dataclasses.dataclass(frozen=True)
 class Workshop:
-    """What every job on this host shares. ``network``, ``scheduler``: RPC clients; ``fetch``: image bytes by id. Timeouts in seconds."""
+    """What every job on this host shares. ``network``, ``scheduler``: RPC clients; ``fetch``: image bytes by id; ``images`` takes new ones.
+
+    Timeouts in seconds.
+    """
 
     db: Database
     host: str
@@ -25,6 +29,7 @@ class Workshop:
     network: Any
     scheduler: Any
     fetch: Fetch
+    images: Keeper
     shutdown_timeout: int = 60
     reboot_timeout: int = 60
     max_attempts: int = 3

@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, power, rebuild
+from nova_lite.compute.worker import build, delete, power, rebuild, snapshot
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -19,6 +19,8 @@ HANDLERS: dict[str, Handler] = {
     "rebuild": rebuild.rebuild,
     "rescue": rebuild.rescue,
     "unrescue": rebuild.unrescue,
+    "snapshot": snapshot.snapshot,
+    "backup": snapshot.backup,
     "pause": power.pause,
     "unpause": power.unpause,
     "suspend": power.suspend,

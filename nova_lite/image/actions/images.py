@@ -26,6 +26,21 @@ def create(deps: Deps, columns: dict, properties: dict[str, str], tags: list[str
     return db.Record(image, properties, tags)
 
 
+def create_of_server(tx, ctx: RequestContext, columns: dict, properties: dict[str, str], owner: str) -> str:
+    """The record of an image that a worker will upload, in the caller's transaction; its id.
+
+    It is the caller's own; the project ``owner`` sees it too. Raises LimitExceeded.
+    """
+    _check_limits(len(properties), 0)
+    now = clock.now()
+    image = Image(id=str(uuid.uuid4()), created_at=now, updated_at=now, owner=ctx.project_id,
+                  visibility="private" if ctx.project_id == owner else "shared", **columns)
+    db.add(tx, image, properties, [])
+    if ctx.project_id != owner:
+        db.set_member_status(tx, db.add_member(tx, image.id, owner), "accepted", now)
+    return image.id
+
+
 def _check_limits(properties: int, tags: int) -> None:
     for what, count, maximum in (("properties", properties, attributes.MAX_PROPERTIES), ("tags", tags, attributes.MAX_TAGS)):
         if count > maximum:

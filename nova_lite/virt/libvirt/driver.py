@@ -6,7 +6,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import console, diagnostics, disks, domain, host, layout, lifecycle, power, suspend
+from nova_lite.virt.libvirt import console, diagnostics, disks, domain, host, layout, lifecycle, power, snapshot, suspend
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
@@ -95,6 +95,13 @@ class LibvirtDriver(driver.Driver):
 
     def trim_disks(self, guest: types.Guest) -> None:
         self._store.trim(guest)
+
+    def snapshot_root(self, guest: types.Guest, take: driver.Take) -> None:
+        try:
+            state = self.power_state(guest.server_id)
+        except exception.GuestNotFound:
+            state = types.PowerState.SHUTDOWN
+        snapshot.take(self._on_domain, self._settings.state_path, guest, state, take)
 
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
         return self._store.images.prune(keep, older_than)

@@ -41,6 +41,11 @@ def create_blank(path: str, size: int) -> None:
     run("qemu-img", "create", "-q", "-f", "qcow2", path, str(size))
 
 
+def convert(source: str, target: str, target_format: str) -> None:
+    """Write all that a qcow2 file shows, what it has from other files included, into a new file. Raises DiskFull."""
+    run("qemu-img", "convert", "-f", "qcow2", "-O", target_format, source, target)
+
+
 def make_file_system(path: str, kind: str, label: str) -> None:
     """Format the file ``path``. Raises HypervisorError for a kind that is not known, DiskFull."""
     if kind not in MAKE_FILE_SYSTEM:
