@@ -139,6 +139,11 @@ COMPUTE = (
     ("os_compute_api:os-server-groups:delete", "member", "Delete a server group"),
     ("os_compute_api:extensions", "anyone", "List the extensions of the Compute API"),
 )
+LITE = (
+    ("nova_lite:scheduler:explain", "admin", "Ask what the scheduler thinks of each host for a server"),
+    ("nova_lite:scheduler:capacity", "admin", "Ask how many more servers of a flavor fit"),
+    ("nova_lite:scheduler:decision", "admin", "Ask how the scheduler came to a server's host"),
+)
 
 IDENTITY = tuple(
     (f"identity:{name}", who, text) for name, who, text in (
@@ -182,7 +187,7 @@ NETWORK = tuple(
         ("update_quota", "admin", "Set a project's network quotas"),
         ("delete_quota", "admin", "Put a project's network quotas back to the defaults"))
 
-RULES = COMPUTE + IDENTITY + IMAGE + NETWORK
+RULES = COMPUTE + LITE + IDENTITY + IMAGE + NETWORK
 
 
 def list_rules() -> list[policy.RuleDefault]:

@@ -9,6 +9,7 @@ from nova_lite.api import network as network_api
 from nova_lite.api import pipeline
 from nova_lite.api.compute import application as compute_api
 from nova_lite.api.image.service_access import ServiceAccess
+from nova_lite.api.lite import application as lite_api
 from nova_lite.api.middleware import auth
 from nova_lite.cmd import images, wiring
 from nova_lite.cmd.wiring import Site
@@ -45,10 +46,12 @@ def applications(here: Site) -> dict[str, Callable]:
     """Each service's application behind its authentication, by prefix."""
     policy = wiring.make_policy(here.conf)
     deps = identity_deps(here)
+    compute_deps = wiring.compute_deps(here)
     guarded = {
-        "compute": (compute_api.application(wiring.compute_deps(here), policy, public_url=base_url(here, "compute"),
+        "compute": (compute_api.application(compute_deps, policy, public_url=base_url(here, "compute"),
                                             max_body=here.conf.api.max_request_body_size), compute_api.PUBLIC),
         "image": (image_api.application(images.deps(here), policy, base_url(here, "image")), image_api.PUBLIC),
+        "lite": (lite_api.application(compute_deps, policy, public_url=base_url(here, "lite"), max_body=here.conf.api.max_request_body_size), ()),
         "network": (network_api.application(wiring.network_deps(here), policy, base_url(here, "network")), network_api.PUBLIC),
     }
     if here.conf.api.auth_strategy != "keystone":

@@ -70,6 +70,18 @@ def audit(here, args) -> None:
         raise SystemExit(1)
 
 
+def scheduler_explain(here, args) -> None:
+    """Say what the scheduler thinks of each host for a server."""
+    from nova_lite.cmd import scheduling
+    scheduling.explain(here, args)
+
+
+def scheduler_capacity(here, args) -> None:
+    """Say how many more servers of a flavor fit, and what binds."""
+    from nova_lite.cmd import scheduling
+    scheduling.capacity(here, args)
+
+
 def config_show(here, args) -> None:
     """Print the options in force; secrets are masked."""
     for group, options in config.GROUPS.items():
@@ -97,6 +109,11 @@ COMMANDS = {
     ("service", "list"): (services, ()),
     ("host", "list"): (hosts, ()),
     ("audit", None): (audit, ()),
+    ("scheduler", "explain"): (scheduler_explain, (
+        ("--flavor", {"required": True, "help": "id of the flavor"}), ("--image", {"help": "id of the image"}), ("--zone", {}),
+        ("--project", {"help": "id of the project that asks"}), ("--hint", {"action": "append", "default": [], "metavar": "NAME=VALUE"}),
+        ("--limit", {"type": int, "default": 1000, "help": "hosts to show"}))),
+    ("scheduler", "capacity"): (scheduler_capacity, (("--flavor", {"required": True, "help": "id of the flavor"}),)),
     ("config", "show"): (config_show, ()),
 }
 """noun, verb → what does it, and its arguments."""

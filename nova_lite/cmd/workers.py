@@ -1,5 +1,4 @@
 """The worker daemons put together: scheduler, compute, network."""
-import dataclasses
 import json
 
 import stevedore
@@ -40,25 +39,12 @@ def _serve(here: Site, daemon: Daemon, interface, endpoint, host: str | None = N
 def scheduler(here: Site) -> Daemon:
     """A scheduler, with the sweep over the whole cloud. Raises ConfigurationError for a filter or weigher that does not exist."""
     # Imported here: numpy costs 20 MB, which only schedulers pay.
-    from nova_lite.scheduler.core.request import Options
-    from nova_lite.scheduler.manager import Manager, Settings
+    from nova_lite.cmd import scheduling
     from nova_lite.scheduler.sweep import Sweep
 
     conf = here.conf
-    known = {field.name for field in dataclasses.fields(Options)} - {"multipliers"}
-    values = {name: conf.scheduler[name] for name in conf.scheduler if name in known}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    values["max_servers_per_host"] = conf.scheduler.max_instances_per_host
-    multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
     daemon = _daemon(here, "nova-scheduler", conf.host)
-    try:
-        manager = Manager(here.db, here.compute, task.fail, Settings(
-            host=conf.host, options=Options(multipliers=multipliers, **values), default_zone=conf.compute.default_availability_zone,
-            default_schedule_zone=conf.compute.default_schedule_zone, max_attempts=conf.scheduler.max_attempts,
-            down_time=conf.service.down_time, refresh_interval=conf.scheduler.refresh_interval,
-            hear_interval=min(5.0, conf.service.report_interval)), daemon.hears_others)
-    except ValueError as error:
-        raise exception.ConfigurationError(reason=str(error))
+    manager = scheduling.manager(here, task.fail, daemon.hears_others)
     daemon.register()
     daemon.on_start(manager.start)
     _serve(here, daemon, SchedulerInterface, manager)

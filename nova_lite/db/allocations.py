@@ -10,13 +10,17 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from nova_lite import clock
+from nova_lite.db.models.base import Json
 from nova_lite.db.models.compute import Allocation, Host, Server
 from nova_lite.db.now import now
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """Room for one server on one host. ``token``: the task that must still be the server's. Memory in MB, disk in GB."""
+    """Room for one server on one host. ``token``: the task that must still be the server's. Memory in MB, disk in GB.
+
+    ``decision``: how the host was chosen, to be kept with the server; None keeps what is there.
+    """
 
     server_id: str
     token: str
@@ -27,6 +31,7 @@ class Claim:
     vcpus: int
     memory_mb: int
     disk_gb: int
+    decision: dict | None = None
 
 
 def waiting(tx: orm.Session, tokens: Mapping[str, str]) -> list[Server]:
@@ -122,6 +127,7 @@ _HAND_OVER = (
     .where(_SERVERS.c.id == sa.bindparam("server"), _SERVERS.c.task_id == sa.bindparam("token"), _SERVERS.c.task_state == "scheduling",
            _SERVERS.c.deleted.is_(False))
     .values(host=sa.bindparam("to_host"), node=sa.bindparam("to_node"), availability_zone=sa.bindparam("to_zone"), task_state="spawning",
+            decision=sa.func.coalesce(sa.bindparam("how", type_=Json()), _SERVERS.c.decision),
             changed_at=sa.bindparam("moment"), updated_at=sa.bindparam("moment"))
 )
 
@@ -131,7 +137,8 @@ def _hand_over(tx, claims):
     if not claims:
         return []
     moment = clock.now()
-    values = [{"server": each.server_id, "token": each.token, "to_host": each.host, "to_node": each.node, "to_zone": each.zone, "moment": moment}
+    values = [{"server": each.server_id, "token": each.token, "to_host": each.host, "to_node": each.node, "to_zone": each.zone,
+               "how": each.decision, "moment": moment}
               for each in claims]
     if len(values) == 1:
         return [] if tx.execute(_HAND_OVER, values[0]).rowcount == 1 else list(claims)

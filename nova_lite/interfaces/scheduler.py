@@ -16,5 +16,13 @@ class SchedulerInterface(Interface):
         """These hosts changed (inventory, service, aggregates): read them before the next decision."""
 
     @call(timeout=30)
+    def explain(self, ctx, *, flavor: dict, image: dict, request: dict, image_id: str | None, group_id: int | None, limit: int):
+        """Each host's verdict and weights for such a server of the caller's project, as scheduler.core.explain tells them. Changes nothing."""
+
+    @call(timeout=30)
+    def capacity(self, ctx, *, flavor: dict):
+        """How many more servers of a flavor fit, and what binds."""
+
+    @call(timeout=30)
     def ping(self, ctx):
         """Answers the name of the host that the scheduler runs on."""

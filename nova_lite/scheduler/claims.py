@@ -7,7 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from nova_lite import hooks
+from nova_lite import clock, hooks
 from nova_lite.db import allocations
 from nova_lite.db.models import Server
 from nova_lite.scheduler.core import select as core
@@ -33,23 +33,26 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """A host chosen for a server, and the next best ones."""
+    """A host chosen for a server, the next best ones, and how it came about (what ``decision`` of a server's row keeps)."""
 
     wanted: Wanted
     host: str
     alternates: list[str]
+    decision: dict
 
 
 @dataclasses.dataclass(slots=True)
 class Placed:
     """What became of the servers: ``placed``, ``refused`` with the reason, or ``stale``: no longer waiting.
 
-    ``touched``: hosts of which the view says what holds only once the transaction is committed.
+    ``decisions``: by server, why the refused ones found no host. ``touched``: hosts of which the view says what holds only once the
+    transaction is committed.
     """
 
     placed: list[Choice] = dataclasses.field(default_factory=list)
     refused: list[tuple[Wanted, str]] = dataclasses.field(default_factory=list)
     stale: list[Wanted] = dataclasses.field(default_factory=list)
+    decisions: dict[str, dict] = dataclasses.field(default_factory=dict)
     touched: set[str] = dataclasses.field(default_factory=set)
 
 
@@ -99,13 +102,24 @@ class Placing:
         for (request, group_id), members in itertools.groupby(wanted, key=lambda each: (each.request, each.server.group_id)):
             members = list(members)
             request = self.groups.request(request, group_id)
-            selection = core.select(self.view.table, request, len(members), rules=self.rules, now=self.now, alternates=self.alternates)
+            begun = clock.monotonic()
+            selection = core.select(self.view.table, request, len(members), rules=self.rules, now=self.now, alternates=self.alternates,
+                                    details=True)
+            common = {"at": clock.isoformat(clock.now()), "duration_ms": round((clock.monotonic() - begun) * 1000, 3), "servers": len(members)}
             result.touched.update(selection.hosts)
-            for each, host in zip(members, selection.hosts, strict=False):
+            for each, host, weights in zip(members, selection.hosts, selection.weights, strict=False):
                 self.groups.count(group_id, host)
-                chosen.append(Choice(each, host, selection.alternates_of(host, self.alternates)))
-            refused += [(each, str(selection.why)) for each in members[len(selection.hosts):]]
+                chosen.append(self._choice(each, host, weights, selection, common))
+            lost = members[len(selection.hosts):]
+            refused += [(each, str(selection.why)) for each in lost]
+            result.decisions |= {each.server.id: _refusal(selection.why, common) for each in lost}
         return chosen, refused
+
+    def _choice(self, each: Wanted, host: str, weights: dict[str, float], selection: core.Selection, common: dict) -> Choice:
+        alternates = selection.alternates_of(host, self.alternates)
+        return Choice(each, host, alternates, {
+            **common, "host": host, "alternates": alternates, "weights": weights, "considered": selection.considered,
+            "removed": dict(selection.removed)})
 
     def _claim(self, chosen, result):
         """Claim what was chosen; the wanted whose host had no room after all."""
@@ -115,7 +129,7 @@ class Placing:
             row, request = table.rows[each.host], each.wanted.request
             claims[each.wanted.server.id] = allocations.Claim(
                 each.wanted.server.id, each.wanted.token, int(table.ids[row]), each.host, table.nodes[row], table.zone_of(each.host),
-                request.vcpus, request.memory_mb, request.disk_gb)
+                request.vcpus, request.memory_mb, request.disk_gb, each.decision)
         hooks.reached("scheduler.claim")
         outcome = allocations.claim_many(self.tx, list(claims.values()))
         missed = {claim.server_id for claim in outcome.lost}
@@ -160,3 +174,8 @@ class Placing:
 
     def _short(self, batch: str, served: Mapping[str, int], why: str) -> str:
         return f"Of the servers asked for together {served[batch]} would fit, and at least {self.needs[batch]} must: {why}"
+
+
+def _refusal(why: core.Why, common: dict) -> dict:
+    return {**common, "host": None, "considered": why.considered, "removed": {name: count for name, count, _words in why.removed},
+            "nearest_miss": why.nearest}

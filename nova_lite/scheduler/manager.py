@@ -3,17 +3,17 @@
 Messages that arrive while a decision is under way are taken together by the next one. Built by ``cmd/wiring.py``, which also calls ``start``
 once and ``tick`` every few seconds.
 """
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
-from nova_lite.db import servers as servers_
 from nova_lite.db.engine import Database
-from nova_lite.scheduler import claims
+from nova_lite.scheduler import claims, hints, plugins
+from nova_lite.scheduler.core import explain
 from nova_lite.scheduler.core.request import Options, Request
-from nova_lite.scheduler.core.select import Rules
 from nova_lite.scheduler.groups import Groups
 from nova_lite.scheduler.hosts import HostView, seconds_since_1970
 
@@ -49,7 +49,7 @@ class Manager:
         self._compute = compute
         self._fail = fail
         self._settings = settings
-        self._rules = Rules(settings.options)
+        self._rules = plugins.rules(settings.options)
         self._view = HostView(settings.default_zone, settings.down_time)
         self._waiting: list[tuple[RequestContext, str, str]] = []
         self._deciding = concurrency.Lock()
@@ -68,6 +68,28 @@ class Manager:
     def hosts_changed(self, ctx: RequestContext, *, names: list) -> None:
         """Read these hosts before the next decision."""
         self._view.distrust(names)
+
+    def explain(self, ctx: RequestContext, *, flavor: dict, image: dict, request: dict, image_id: str | None, group_id: int | None,
+                limit: int) -> dict:
+        """What would become of such a server of the caller's project: see scheduler.core.explain. Changes nothing."""
+        with self._fresh_view() as tx:
+            groups = Groups.read(tx, [] if group_id is None else [group_id])
+            asked = Request.of(flavor, image, request, project_id=ctx.project_id, image_id=image_id,
+                               default_zone=self._settings.default_schedule_zone, server_hosts=hints.server_hosts(tx, [request]))
+            return explain.explain(self._view.table, groups.request(asked, group_id), self._rules, seconds_since_1970(clock.now()), limit)
+
+    def capacity(self, ctx: RequestContext, *, flavor: dict) -> dict:
+        """How many more servers of a flavor fit, and what binds: see scheduler.core.explain."""
+        asked = Request.of(flavor, None, None, project_id=ctx.project_id)
+        with self._fresh_view():
+            return explain.capacity(self._view.table, asked, self._rules, seconds_since_1970(clock.now()))
+
+    @contextlib.contextmanager
+    def _fresh_view(self):
+        with self._deciding, self._db.read() as tx:
+            self._view.refresh(tx)
+            self._view.hear(tx)
+            yield tx
 
     def ping(self, ctx: RequestContext) -> str:
         """The name of the host that this scheduler runs on."""
@@ -125,7 +147,7 @@ class Manager:
             with self._db.write() as tx:
                 claims.Placing(tx, self._view, self._rules, now, self._settings.max_attempts - 1, groups, needs).run(wanted, result)
                 for each, why in [*(result.refused if self._hears_hosts() else ()), *spent]:
-                    self._refuse(tx, each, why)
+                    self._refuse(tx, each, why, result.decisions.get(each.server.id))
         except BaseException:
             self._view.distrust(result.touched)
             raise
@@ -152,8 +174,7 @@ class Manager:
     def _sort(self, tx, waiting, needs, groups: Groups):
         """The servers as Wanted, and those that are not to be placed with the reason."""
         wanted, spent = [], []
-        hinted = {str(item) for server in waiting for item in _hinted(server)}
-        where = {id: host for id, (host, _deleted) in servers_.known(tx, hinted).items() if host} if hinted else {}
+        where = hints.server_hosts(tx, (server.request for server in waiting))
         for server in waiting:
             request = Request.of(server.flavor, server.image, server.request, project_id=server.project_id, image_id=server.image_id,
                                  default_zone=self._settings.default_schedule_zone, server_hosts=where)
@@ -169,16 +190,13 @@ class Manager:
                 wanted.append(each)
         return wanted, spent
 
-    def _refuse(self, tx, each: claims.Wanted, why: str) -> None:
+    def _refuse(self, tx, each: claims.Wanted, why: str, decision: dict | None) -> None:
         LOG.info("Server %s gets no host: %s", each.server.id, why)
+        last = (each.server.request or {}).get("last_error")
+        if last:
+            why = f"{why}. The last build failed: {last.rstrip('.')}"
         try:
-            self._fail(tx, each.server, each.token, exception.NoValidHost(reason=f"{why}."), event="schedule_servers", code=500)
+            self._fail(tx, each.server, each.token, exception.NoValidHost(reason=f"{why}."), event="schedule_servers", code=500,
+                       **({"decision": decision} if decision is not None else {}))
         except exception.TaskLost:
             LOG.info("Server %s no longer waits for a host", each.server.id)
-
-
-def _hinted(server):
-    hints = (server.request or {}).get("hints") or {}
-    for hint in ("different_host", "same_host"):
-        value = hints.get(hint) or ()
-        yield from [value] if isinstance(value, str) else value

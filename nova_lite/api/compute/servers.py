@@ -20,8 +20,8 @@ def ignores_lock(request) -> bool:
 def create(request):
     """``POST /servers``."""
     content = request.body["server"]
-    wanted = _wanted(request, content)
-    created = create_.create(request.deps, request.ctx, wanted)
+    asked = wanted(request, content)
+    created = create_.create(request.deps, request.ctx, asked)
     if values.truth(content.get("return_reservation_id", False)):
         return {"reservation_id": created.reservation_id}
     server_id = created.server_ids[0]
@@ -31,7 +31,8 @@ def create(request):
                        "security_groups": content.get("security_groups") or [{"name": "default"}]}}
 
 
-def _wanted(request, content: dict) -> create_.Wanted:
+def wanted(request, content: dict) -> create_.Wanted:
+    """What the ``server`` of a create body asks for. Raises Invalid, and PolicyNotAuthorized for a host that the caller may not name."""
     zone, host, node = _zone(content.get("availability_zone"))
     if host or node:
         request.authorize(POLICY + "create:forced_host")

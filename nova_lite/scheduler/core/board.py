@@ -10,9 +10,10 @@ from nova_lite.scheduler.core import weighers
 class Lane:
     """One weigher's raw weights of the hosts on the board. ``factor``: its multiplier over the span of the weights, 0 without a span."""
 
-    __slots__ = ("floor", "raw", "column", "multiplier", "consumes", "low", "high", "factor")
+    __slots__ = ("name", "floor", "raw", "column", "multiplier", "consumes", "low", "high", "factor")
 
     def __init__(self, weigher, raw, multiplier, rows):
+        self.name = weigher.name
         self.floor = weigher.floor
         self.raw = raw
         self.consumes = weigher.consumes
@@ -135,6 +136,15 @@ class Board:
     def weights(self, position: int) -> float:
         """The weight in all of one host."""
         return float(self.score[position])
+
+    def terms(self, position: int) -> dict[str, float]:
+        """The weights of one host by weigher, those left out that tell no hosts apart."""
+        found = {}
+        for lane in self.lanes:
+            if not lane.idle:
+                factor = lane.factor if isinstance(lane.factor, float) else lane.factor[position]
+                found[lane.name] = float((lane.column[position] - lane.low) * factor)
+        return found
 
     def _score_all(self) -> None:
         score, term = self.score, self._term

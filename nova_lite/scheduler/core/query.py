@@ -6,15 +6,19 @@ from nova_lite.scheduler.core.table import HostTable
 
 
 class Query:
-    """``now``: seconds since 1970. ``group_count``: servers of the request's group on each row, or None without a group."""
+    """``now``: seconds since 1970. ``group_count``: servers of the request's group on each row, or None without a group.
 
-    __slots__ = ("table", "request", "options", "now", "group_count")
+    ``failed``: rows that a filter could not judge, by its name.
+    """
+
+    __slots__ = ("table", "request", "options", "now", "group_count", "failed")
 
     def __init__(self, table: HostTable, request: Request, options: Options, now: float):
         self.table = table
         self.request = request
         self.options = options
         self.now = now
+        self.failed: dict[str, set[int]] = {}
         self.group_count = self.counts(request.group.hosts) if request.group is not None else None
 
     def counts(self, by_host) -> np.ndarray:

@@ -179,7 +179,8 @@ def test_an_affinity_group_without_servers_goes_where_its_first_went():
     request = Request(1, 2048, 1, group=Group("g", "affinity"))
     selection = select(table, request, 5, rules=Rules(), now=NOW)
     assert selection.hosts == ("b",) * 4
-    assert str(selection.why) == "2 hosts considered: 1 lacks 2048 MB of RAM, 1 has no server of the group"
+    assert str(selection.why) == ("2 hosts considered: 1 lacks 2048 MB of RAM, 1 has no server of the group. "
+                                  "Nearest miss: 1 host that otherwise fits lacks 2048 MB of RAM")
 
 
 def test_anti_affinity_holds_within_one_request():

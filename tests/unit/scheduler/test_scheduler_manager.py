@@ -97,7 +97,8 @@ def test_a_refusal_counts_reasons_in_order_and_names_no_host(cloud, bell, make):
     place(make(), server_id)
     assert bell.rings == []
     message = fault(cloud, server_id).message
-    assert message == "No valid host was found. 3 hosts considered: 2 lack 1024 MB of RAM, 1 is in another zone."
+    assert message == ("No valid host was found. 3 hosts considered: 2 lack 1024 MB of RAM, 1 is in another zone. "
+                       "Nearest miss: 1 host that otherwise fits is in another zone.")
     assert fault(cloud, server_id).code == 500
 
 
@@ -127,7 +128,7 @@ def test_force_skips_the_filters_but_not_room_and_life(cloud, bell, make):
         place(manager, server_id)
     assert [fault(cloud, server_id).message for server_id in (wrong_zone, full, unknown)] == [
         "No valid host was found. 1 host considered: 1 is in another zone.",
-        "No valid host was found. 1 host considered: 1 lacks 1024 MB of RAM.",
+        "No valid host was found. 1 host considered: 1 lacks 1024 MB of RAM. Nearest miss: 1 host that otherwise fits lacks 936 MB of RAM.",
         "No valid host was found. There is no host to consider."]
 
 
@@ -217,7 +218,7 @@ def test_removed_hosts_and_lost_changes_are_found_by_the_tick(cloud, bell, make)
     place(manager, fits)
     place(manager, too_large)
     assert [ring[0] for ring in bell.rings] == ["b"]
-    assert fault(cloud, too_large).message.endswith("1 host considered: 1 lacks 3 vCPUs.")
+    assert fault(cloud, too_large).message.endswith("1 host considered: 1 lacks 3 vCPUs. Nearest miss: 1 host that otherwise fits lacks 1 vCPU.")
 
 
 def test_a_doorbell_makes_a_host_be_read_again(cloud, bell, make):

@@ -17,12 +17,16 @@ ALWAYS: tuple[Filter, ...] = (*capacity.FILTERS, FILTERS["TraitsFilter"])
 """In force before all others, whatever is enabled."""
 
 
-def enabled(names: Iterable[str]) -> tuple[Filter, ...]:
-    """The filters in force for a list of enabled names, in order. Raises ValueError naming the unknown one and those that exist."""
+def enabled(names: Iterable[str], more: Iterable[Filter] = ()) -> tuple[Filter, ...]:
+    """The filters in force for a list of enabled names, in order; ``more``: filters from elsewhere that may be among them.
+
+    Raises ValueError naming the unknown one and those that exist.
+    """
+    known = {**{rule.name: rule for rule in more}, **FILTERS}
     chosen = list(ALWAYS)
     for name in names:
-        if name not in FILTERS:
-            raise ValueError(f"There is no filter {name!r} (option enabled_filters). There are: {', '.join(sorted(FILTERS))}.")
-        if FILTERS[name] not in chosen:
-            chosen.append(FILTERS[name])
+        if name not in known:
+            raise ValueError(f"There is no filter {name!r} (option enabled_filters). There are: {', '.join(sorted(known))}.")
+        if known[name] not in chosen:
+            chosen.append(known[name])
     return tuple(chosen)

@@ -7,6 +7,14 @@ IO_OPS_KEY = "max_io_ops_per_host"
 SERVERS_KEY = "max_instances_per_host"
 
 
+def _left(limit_of):
+    """How many servers more a limit on their number admits."""
+    def prepare(query):
+        table, limit = query.table, limit_of(query)
+        return lambda rows: np.maximum(limit(rows) - table.servers[rows], 0)
+    return prepare
+
+
 def io_ops(query):
     table, limit = query.table, query.options.max_io_ops_per_host
     return lambda rows: table.io_ops[rows] < limit
@@ -37,6 +45,11 @@ def _limits(query, key, default):
     return query.table.by_aggregates((key, default), limit, np.float64)
 
 
+def _limits_of_rows(query):
+    table, limits = query.table, _limits(query, SERVERS_KEY, query.options.max_servers_per_host)
+    return lambda rows: limits[table.aggregate_class[rows]]
+
+
 def isolated_hosts(query):
     options = query.options
     image_isolated = query.request.image_id in options.isolated_images
@@ -50,9 +63,11 @@ def isolated_hosts(query):
 
 FILTERS = (
     Filter("IoOpsFilter", io_ops, "has too many builds and moves under way", "have too many builds and moves under way", consumes=True),
-    Filter("NumInstancesFilter", servers, "has as many servers as it may", "have as many servers as they may", consumes=True),
+    Filter("NumInstancesFilter", servers, "has as many servers as it may", "have as many servers as they may", consumes=True,
+           slots=_left(lambda query: lambda rows: query.options.max_servers_per_host)),
     Filter("AggregateIoOpsFilter", aggregate_io_ops, "has too many builds and moves under way", "have too many builds and moves under way",
            consumes=True),
-    Filter("AggregateNumInstancesFilter", aggregate_servers, "has as many servers as it may", "have as many servers as they may", consumes=True),
+    Filter("AggregateNumInstancesFilter", aggregate_servers, "has as many servers as it may", "have as many servers as they may", consumes=True,
+           slots=_left(_limits_of_rows)),
     Filter("IsolatedHostsFilter", isolated_hosts, "is kept for other images", "are kept for other images"),
 )

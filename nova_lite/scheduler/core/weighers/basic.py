@@ -1,4 +1,6 @@
 """Weighers over the columns of a host: free RAM, vCPUs and disk, work under way, failed builds, servers, hypervisor version."""
+import numpy as np
+
 from nova_lite.scheduler.core.weighers.rule import Weigher
 
 
@@ -10,6 +12,13 @@ def column(name):
     return prepare
 
 
+def best_fit(query):
+    """How full a host is, vCPUs and RAM in equal parts of what it may promise: the fullest that still fits keeps large holes whole."""
+    table = query.table
+    return lambda rows: (table.vcpus_used[rows] / np.maximum(table.vcpus_cap[rows], 1.0)
+                         + table.memory_used[rows] / np.maximum(table.memory_cap[rows], 1.0))
+
+
 WEIGHERS = (
     Weigher("RAMWeigher", column("memory_free"), "ram_weight_multiplier", floor=0.0),
     Weigher("CPUWeigher", column("vcpus_free"), "cpu_weight_multiplier", floor=0.0),
@@ -18,4 +27,5 @@ WEIGHERS = (
     Weigher("BuildFailureWeigher", column("build_failures"), "build_failure_weight_multiplier", default=1000000.0, sign=-1.0, consumes=False),
     Weigher("NumInstancesWeigher", column("servers"), "num_instances_weight_multiplier", default=0.0),
     Weigher("HypervisorVersionWeigher", column("hypervisor_version"), "hypervisor_version_weight_multiplier", consumes=False),
+    Weigher("BestFitWeigher", best_fit, "best_fit_weight_multiplier", default=0.0),
 )
