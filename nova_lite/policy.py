@@ -82,6 +82,8 @@ COMPUTE = (
     ("os_compute_api:os-instance-actions:events", "admin", "See the events of an action before 2.51, and tracebacks"),
     ("os_compute_api:os-instance-actions:events:details", "admin", "See the details of an action's events"),
     ("os_compute_api:os-attach-interfaces:list", "reader", "List a server's ports"),
+    ("os_compute_api:os-attach-interfaces:create", "member", "Attach a port to a server"),
+    ("os_compute_api:os-attach-interfaces:delete", "member", "Detach a port from a server"),
     ("os_compute_api:os-attach-interfaces:show", "reader", "Show a port of a server"),
     ("os_compute_api:os-security-groups:list", "reader", "List a server's security groups"),
     ("os_compute_api:os-flavor-manage:create", "admin", "Create a flavor"),

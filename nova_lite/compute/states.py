@@ -55,6 +55,8 @@ ACTIONS: dict[str, Action] = dict((
     _row("unrescue",    (RESCUED,),                                    "unrescuing",       ACTIVE,  ERROR,   "retry", 600),
     _row("snapshot",    (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "image_snapshot",   KEEP,    KEEP,    "retry", 14400, (), True),
     _row("backup",      (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "image_backup",     KEEP,    KEEP,    "retry", 14400, (), True),
+    _row("attach_interface", (ACTIVE, PAUSED, STOPPED),                "attaching_interface", KEEP, KEEP,    "retry", 300),
+    _row("detach_interface", (ACTIVE, PAUSED, STOPPED),                "detaching_interface", KEEP, KEEP,    "retry", 600),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),

@@ -72,13 +72,20 @@ def taken_addresses(tx: orm.Session, network_ids: Iterable[str]) -> list[tuple[s
     return [tuple(row) for row in tx.execute(query)]
 
 
-def release(tx: orm.Session, server_id: str) -> list[str]:
-    """Delete the ports that came with the server, free the others; the ids of the networks they were on."""
-    rows = tx.execute(sa.select(Port.network_id, Port.server_made).where(_of(server_id))).all()
+def next_index(tx: orm.Session, server_id: str) -> int:
+    """The place of the server's next NIC."""
+    last = tx.scalar(sa.select(sa.func.max(Port.request_index)).where(_of(server_id)))
+    return 0 if last is None else last + 1
+
+
+def release(tx: orm.Session, server_id: str, port_id: str | None = None) -> list[str]:
+    """Delete the ports (or only ``port_id``) that came with the server, free the others; the ids of the networks they were on."""
+    mine = _of(server_id) if port_id is None else sa.and_(_of(server_id), Port.id == port_id)
+    rows = tx.execute(sa.select(Port.network_id, Port.server_made).where(mine)).all()
     if any(made for _, made in rows):
-        tx.execute(sa.delete(Port).where(_of(server_id), Port.server_made).execution_options(synchronize_session=False))
+        tx.execute(sa.delete(Port).where(mine, Port.server_made).execution_options(synchronize_session=False))
     if any(not made for _, made in rows):
-        tx.execute(sa.update(Port).where(_of(server_id)).values({**UNPLUGGED, "revision": Port.revision + 1})
+        tx.execute(sa.update(Port).where(mine).values({**UNPLUGGED, "revision": Port.revision + 1})
                    .execution_options(synchronize_session=False))
     return sorted({network_id for network_id, _ in rows})
 

@@ -16,6 +16,10 @@ class ComputeInterface(Interface):
     def run_task(self, ctx, *, server_id: str, token: str):
         """Carry out the server's present task (its ``task_action``): reboot, start, stop, delete and all others but build."""
 
+    @call(timeout=120)
+    def finish_task(self, ctx, *, server_id: str, token: str):
+        """As run_task, and answers when the task has ended, well or not."""
+
     @call(timeout=30)
     def get_console_output(self, ctx, *, server_id: str, max_bytes: int):
         """The end of the serial console's log as text."""

@@ -113,6 +113,14 @@ class Driver(abc.ABC):
         """Send a non-maskable interrupt, upon which many systems dump their memory and reboot. Raises as pause_guest."""
 
     @abc.abstractmethod
+    def attach_nic(self, guest: types.Guest, nic: types.Nic) -> None:
+        """Plug a NIC into the guest if it is on; one that is off gets it when it starts. Raises HypervisorError."""
+
+    @abc.abstractmethod
+    def detach_nic(self, server_id: str, nic: types.Nic, timeout: int) -> None:
+        """Unplug a NIC from the guest if it is on and has it. HypervisorError when the guest has not let go after ``timeout`` seconds."""
+
+    @abc.abstractmethod
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         """The end of the serial console's log, at most ``max_bytes``; empty before the first output. Raises GuestNotFound."""
 

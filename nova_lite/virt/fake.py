@@ -30,12 +30,13 @@ _REMEMBERED = 64
 class FakeGuest:
     """One guest: its state, what it does when asked to shut down, and its power changes for the console."""
 
-    __slots__ = ("deaf", "facts", "history", "state")
+    __slots__ = ("deaf", "facts", "history", "nics", "state")
 
     def __init__(self, guest: types.Guest):
         self.facts = (guest.server_id, guest.name, guest.vcpus, guest.memory_mb)
         self.state = PowerState.SHUTDOWN
         self.history = b""
+        self.nics = {nic.port_id: nic for nic in guest.nics}
         self.deaf = False
 
     def happened(self, what: int) -> None:
@@ -229,6 +230,7 @@ class FakeDriver(driver.Driver):
         if present.state in (PowerState.PAUSED, PowerState.SUSPENDED):
             self.hypervisor.wake(guest.server_id)
         elif present.state != PowerState.RUNNING:
+            present.nics = {nic.port_id: nic for nic in guest.nics}
             self.hypervisor.power_on(guest.server_id)
 
     def destroy_guest(self, server_id: str) -> None:
@@ -284,6 +286,24 @@ class FakeDriver(driver.Driver):
             raise exception.HypervisorError(reason=f"guest {server_id} is not running")
         guest.happened(INTERRUPTED)
 
+    def attach_nic(self, guest: types.Guest, nic: types.Nic) -> None:
+        present = self._on(guest.server_id)
+        if present is not None:
+            present.nics[nic.port_id] = nic
+
+    def detach_nic(self, server_id: str, nic: types.Nic, timeout: int) -> None:
+        present = self._on(server_id)
+        if present is None or nic.port_id not in present.nics:
+            return
+        if present.deaf:
+            concurrency.sleep(timeout)
+            raise exception.HypervisorError(reason=f"the guest has not let go of NIC {nic.mac}")
+        del present.nics[nic.port_id]
+
+    def _on(self, server_id: str) -> FakeGuest | None:
+        guest = self.hypervisor.guests.get(server_id)
+        return guest if guest is not None and guest.state in (PowerState.RUNNING, PowerState.PAUSED) else None
+
     def diagnostics(self, server_id: str) -> types.Diagnostics:
         return _diagnostics(self.hypervisor.find(server_id))
 
@@ -301,7 +321,7 @@ def _diagnostics(guest: FakeGuest) -> types.Diagnostics:
     return types.Diagnostics(
         guest.state, "libvirt", "kvm", "linux", cpu_times=(17_300_000_000,) * vcpus if on else (),
         disks=(types.DiskUse("vda", 112, 262144, 488, 5778432),) if on else (),
-        nics=(types.NicUse("tap0", "01:23:45:67:89:ab", 2070139, 26701, 0, 0, 140208, 662, 0, 0),) if on else (),
+        nics=tuple(types.NicUse(nic.tap, nic.mac, 2070139, 26701, 0, 0, 140208, 662, 0, 0) for nic in guest.nics.values()) if on else (),
         memory_kib=memory_mb << 10, memory_used_kib=memory_mb << 9)
 
 

@@ -252,6 +252,38 @@ def test_a_snapshot_that_nobody_takes_leaves_no_trace(site):
     assert picture(site, guest).size > 0
 
 
+# ---- network cards -------------------------------------------------------------------------------------------------
+def cards(site, guest):
+    return {nic.mac for nic in site.driver.diagnostics(guest.server_id).nics}
+
+
+def test_a_card_comes_and_goes_while_the_guest_runs(site):
+    with site.bridge() as bridge:
+        first, second = (types.Nic(f"port{number}", f"fa:16:3e:00:00:0{number}", bridge, f"tapc{number}") for number in (1, 2))
+        guest = site.run(site.guest(site.system_image(), nics=(first,)))
+        site.wait_for(lambda: site.boots(guest.server_id) == 1, "the boot")
+        for _ in range(2):
+            site.driver.attach_nic(guest, second)
+            assert cards(site, guest) == {first.mac, second.mac}
+        for _ in range(2):
+            site.driver.detach_nic(guest.server_id, second, 60)
+            assert cards(site, guest) == {first.mac}
+        site.driver.stop_guest(guest.server_id, 0)
+        site.driver.attach_nic(guest, second)
+        site.driver.detach_nic(guest.server_id, first, 1)
+        site.driver.start_guest(dataclasses.replace(guest, nics=(second,)))
+        assert cards(site, guest) == {second.mac}
+
+
+def test_a_guest_that_does_not_let_go_keeps_its_card(site):
+    with site.bridge() as bridge:
+        nic = types.Nic("port1", "fa:16:3e:00:00:01", bridge, "tapc1")
+        guest = site.run_deaf(nics=(nic,))
+        with pytest.raises(exception.HypervisorError, match="let go"):
+            site.driver.detach_nic(guest.server_id, nic, 1)
+        assert cards(site, guest) == {nic.mac}
+
+
 # ---- holding -------------------------------------------------------------------------------------------------------
 def test_a_paused_guest_stands_still_until_it_goes_on(site):
     guest = site.run(site.guest())

@@ -1,8 +1,10 @@
 """The two machines that the virt contract runs on, with the same few things a test may do to a guest from outside the driver."""
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
+import subprocess
 import tempfile
 import uuid
 from pathlib import Path
@@ -111,9 +113,13 @@ class FakeSite(Site):
         content = b"system" * 1000
         return self.image(content, checksum=hashlib.md5(content).hexdigest())
 
-    def run_deaf(self) -> types.Guest:
+    def bridge(self):
+        """The name of a bridge to plug cards into."""
+        return contextlib.nullcontext("br0")
+
+    def run_deaf(self, **changes) -> types.Guest:
         """A running guest that reacts to nothing."""
-        guest = self.run(self.guest())
+        guest = self.run(self.guest(**changes))
         self.driver.hypervisor.hang(guest.server_id)
         return guest
 
@@ -143,8 +149,19 @@ class LibvirtSite(Site):
         path = self._guest_image["disk"]
         return self.image(path, "qcow2", os_hash_algo="sha256", os_hash_value=hashlib.sha256(path.read_bytes()).hexdigest())
 
-    def run_deaf(self) -> types.Guest:
-        return self.run(self.guest(memory_mb=64))
+    @contextlib.contextmanager
+    def bridge(self):
+        """A bridge of the test's own."""
+        name = f"nlc{uuid.uuid4().hex[:8]}"
+        subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+        try:
+            yield name
+        finally:
+            self.clear()
+            subprocess.run(["ip", "link", "delete", name], check=True)
+
+    def run_deaf(self, **changes) -> types.Guest:
+        return self.run(self.guest(memory_mb=64, **changes))
 
     def run_and_switch_off_inside(self) -> types.Guest:
         guest = self.guest(self.system_image())

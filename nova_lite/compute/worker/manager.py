@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, power, rebuild, snapshot
+from nova_lite.compute.worker import build, delete, interfaces, power, rebuild, snapshot
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -21,6 +21,8 @@ HANDLERS: dict[str, Handler] = {
     "unrescue": rebuild.unrescue,
     "snapshot": snapshot.snapshot,
     "backup": snapshot.backup,
+    "attach_interface": interfaces.attach,
+    "detach_interface": interfaces.detach,
     "pause": power.pause,
     "unpause": power.unpause,
     "suspend": power.suspend,
@@ -32,7 +34,8 @@ HANDLERS: dict[str, Handler] = {
 }
 """Who carries out which action of compute.states."""
 EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
-          "trigger_crash_dump": "compute_trigger_crash_dump"}
+          "trigger_crash_dump": "compute_trigger_crash_dump", "attach_interface": "compute_attach_interface",
+          "detach_interface": "compute_detach_interface"}
 """The event that the end of an action is recorded as; names are upstream's."""
 
 
@@ -57,6 +60,10 @@ class ComputeWorker:
         self.run(ctx, server_id, token, alternates=tuple(alternates))
 
     def run_task(self, ctx: RequestContext, *, server_id: str, token: str) -> None:
+        """See interfaces.compute."""
+        self.run(ctx, server_id, token)
+
+    def finish_task(self, ctx: RequestContext, *, server_id: str, token: str) -> None:
         """See interfaces.compute."""
         self.run(ctx, server_id, token)
 

@@ -12,7 +12,7 @@ from nova_lite.network import errors, ipam
 from nova_lite.network.actions.requested import check_groups, check_requested
 from nova_lite.network.naming import bridge_name, tap_name
 
-__all__ = ["addresses", "allocate", "check_groups", "check_requested", "nics", "release", "security_groups", "server_of_address",
+__all__ = ["addresses", "allocate", "attach", "check_groups", "check_requested", "detach", "nics", "release", "security_groups", "server_of_address",
            "servers_with_address", "unbind"]
 
 ROUNDS, MAC_TRIES = 64, 4
@@ -119,6 +119,25 @@ def _draw(network_id: str, choice, taken: set[str]):
         if address is not None:
             return address, subnet
     raise exception.NoMoreAddresses(network_id=network_id)
+
+
+def attach(tx, server_id: str, project_id: str, host: str, nic: dict, *, zone: str = "nova") -> dict:
+    """Give a server one NIC more, as ``check_requested`` noted it; the NIC as in ``nics``. Raises as ``allocate``."""
+    index = db_server_ports.next_index(tx, server_id)
+    networks, _ = db_server_ports.plan(tx, server_id, {nic["network_id"]})
+    if nic["network_id"] not in networks:
+        raise exception.NetworkNotFound(network_id=nic["network_id"])
+    bound = {"device_owner": f"compute:{zone}", "host": host, "status": "ACTIVE"}
+    if nic["port_id"] is None:
+        _make_ports(tx, server_id, project_id, networks, {index: nic}, [index], bound)
+    elif not db_server_ports.take_port(tx, nic["port_id"], server_id, {**bound, "request_index": index, "tag": nic["tag"]}):
+        raise errors.PortInUse(port_id=nic["port_id"])
+    return next(made for made in nics(tx, server_id) if made["index"] == index)
+
+
+def detach(tx, server_id: str, port_id: str) -> list[str]:
+    """Take one port from a server: deleted if it came with the server, else freed. Ids of networks (none: it had no such port) to refresh."""
+    return db_server_ports.release(tx, server_id, port_id)
 
 
 def release(tx, server_id: str) -> list[str]:

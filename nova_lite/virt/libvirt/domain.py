@@ -185,6 +185,11 @@ def _disk(guest, disk, path, host, settings, first) -> dev.Disk:
                     boot_order=1 if first and not guest.kernel else None)
 
 
+def interface_xml(guest: types.Guest, nic: types.Nic) -> str:
+    """The XML of one NIC, to be plugged into a guest that runs."""
+    return to_text(_interface(guest, nic))
+
+
 def _interface(guest: types.Guest, nic: types.Nic) -> dev.Interface:
     model = nic.model or guest.properties.get("hw_vif_model", "virtio")
     if model not in _VIF_MODELS:

@@ -6,7 +6,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import console, diagnostics, disks, domain, host, layout, lifecycle, power, snapshot, suspend
+from nova_lite.virt.libvirt import console, diagnostics, disks, domain, host, layout, lifecycle, plugging, power, snapshot, suspend
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
@@ -147,6 +147,18 @@ class LibvirtDriver(driver.Driver):
 
     def inject_nmi(self, server_id: str) -> None:
         self._on_domain(server_id, suspend.interrupt)
+
+    def attach_nic(self, guest: types.Guest, nic: types.Nic) -> None:
+        try:
+            self._on_domain(guest.server_id, plugging.attach_nic, nic.mac, domain.interface_xml(guest, nic))
+        except exception.GuestNotFound:
+            LOG.info("guest %s has no domain to plug a NIC into; it gets it when it starts", guest.server_id)
+
+    def detach_nic(self, server_id: str, nic: types.Nic, timeout: int) -> None:
+        try:
+            plugging.detach_nic(self._on_domain, server_id, nic.mac, timeout)
+        except exception.GuestNotFound:
+            LOG.info("guest %s has no domain to unplug a NIC from", server_id)
 
     def diagnostics(self, server_id: str) -> types.Diagnostics:
         return self._on_domain(server_id, diagnostics.read, self._capabilities().virt_type)
