@@ -77,6 +77,8 @@ def cloud(request, cluster):
         user.say = teller(request.config)
         user.say(f"up with {database.__name__} and furnished in {time.monotonic() - began:.1f} s")
         yield user
+        statuses = cluster.stop()
+        assert set(statuses.values()) == {0}, f"daemons did not end in good order: {statuses}"
     finally:
         cluster.stop()
 
@@ -117,7 +119,7 @@ def host_of(server: dict) -> str:
 def test_daemons_are_small(user):
     memory = user.cluster.memory()
     user.say("idle PSS in MB: " + ", ".join(f"{name} {size:.0f}" for name, size in memory.items()))
-    assert max(memory.values()) < 120
+    assert max(memory.values()) < 100
 
 
 def test_servers_live_on_both_hosts(user):
@@ -127,6 +129,8 @@ def test_servers_live_on_both_hosts(user):
     servers = user.wait([first, *pair])
     user.say(f"three servers ACTIVE {time.monotonic() - began:.1f} s after the request for the first")
     assert {host_of(server) for server in servers.values()} == {"host1", "host2"}
+    for host in user.cluster.hosts:
+        assert (host.state / "images" / user.image).exists(), "the image was not fetched"
     addresses = [address_of(server) for server in servers.values()]
     visitor = user.create("visitor", imageRef=user.disk_image, availability_zone="nova:host2", user_data=script(addresses, "sleep 1; poweroff"))
     for server_id in servers:
@@ -192,6 +196,27 @@ def test_compute_workers_die_while_they_build(user):
     statuses = user.wait_ended(ids, SETTLE_SECONDS)
     user.say(f"compute workers killed: {sorted(statuses.values())} {time.monotonic() - fault_ended:.1f} s after their restart")
     assert set(statuses.values()) == {"ACTIVE"}
+    for server_id in ids:
+        user.wait_console(server_id, READY)
+    user.delete(ids)
+    user.say(f"nothing left {user.assert_nothing_left():.1f} s after the deletes")
+
+
+def test_a_host_stays_dead_for_long(user):
+    host = user.cluster.hosts[0]
+    process = user.cluster.processes[f"compute@{host.name}"]
+    process.stop()
+    process.start(hooks="build.guest=kill")
+    user.cluster.wait_up()
+    ids = user.create_many("mover", 2)
+    daemons.wait_until("the worker died", lambda: process.popen.poll() is not None, 60)
+    died = time.monotonic()
+    servers = user.wait(ids, seconds=SETTLE_SECONDS)
+    user.say(f"host dead: both servers ACTIVE on the other one {time.monotonic() - died:.1f} s later")
+    assert {host_of(server) for server in servers.values()} == {"host2"}
+    assert host.domains(), "the guest went by itself"
+    process.start()
+    daemons.wait_until("the host that is back gives up its guest", lambda: not host.domains(), 60)
     for server_id in ids:
         user.wait_console(server_id, READY)
     user.delete(ids)
@@ -270,6 +295,7 @@ def test_the_broker_is_away_under_load(user):
     statuses = user.wait_ended(kept, SETTLE_SECONDS - (time.monotonic() - fault_ended))
     user.say(f"broker away for {OUTAGE_SECONDS:.0f} s: {len(created)} creates and {len(deleted)} deletes accepted, {len(refused)} refused; "
         f"{sorted(statuses.values())} {time.monotonic() - fault_ended:.1f} s after its return")
+    assert set(statuses.values()) <= {"ACTIVE"}
     user.delete(kept)
     user.say(f"nothing left {user.assert_nothing_left():.1f} s after the deletes")
 
