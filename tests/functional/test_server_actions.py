@@ -86,6 +86,7 @@ def test_a_rebuilt_server_is_the_same_with_another_system(cloud, server_id, othe
     assert answer.status == 202 and answer.headers["location"].endswith(f"/servers/{server_id}")
     shown = answer.json["server"]
     assert shown["adminPass"] == "secret" and shown["image"]["id"] == other_image and shown["name"] == "anew" and shown["status"] == "REBUILD"
+    assert shown["user_data"] == "aGk=" and "OS-EXT-SRV-ATTR:user_data" not in shown
     after = cloud.wait(server_id)
     assert after["image"]["id"] == other_image and after["metadata"] == {"a": "b"} and after["addresses"] == before["addresses"]
     assert after["OS-EXT-SRV-ATTR:hostname"] == "other" and after["OS-EXT-SRV-ATTR:user_data"] == "aGk=" and after["created"] == before["created"]

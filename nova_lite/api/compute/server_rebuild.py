@@ -21,6 +21,7 @@ def rebuild(request, id):
         image_id=asked["imageRef"], changes=changes, metadata=asked.get("metadata", {}), personality=asked.get("personality", []),
         admin_pass=asked.get("adminPass"), preserve_ephemeral=values.truth(asked.get("preserve_ephemeral", False))), ignores_lock(request))
     shown = server_view.updated(request, server)
+    shown.pop("OS-EXT-SRV-ATTR:user_data", None)  # for this answer it has another name
     if request.at_least("2.54"):
         shown["key_name"] = server.key_name
     if request.at_least("2.57"):
