@@ -149,6 +149,11 @@ class HypervisorError(NovaLiteError):
     message = "The hypervisor failed: {reason}"
 
 
+class GuestAgentMissing(Conflict):
+    """The guest runs no agent that would do this, or the agent does not answer."""
+    message = "QEMU guest agent is not enabled"
+
+
 class ImageUnusable(Invalid):
     """The image's bytes are not what its record says, or are of a form that is not safe to run."""
     message = "Image {image_id} is unacceptable: {reason}"

@@ -57,6 +57,7 @@ ACTIONS: dict[str, Action] = dict((
     _row("backup",      (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "image_backup",     KEEP,    KEEP,    "retry", 14400, (), True),
     _row("attach_interface", (ACTIVE, PAUSED, STOPPED),                "attaching_interface", KEEP, KEEP,    "retry", 300),
     _row("detach_interface", (ACTIVE, PAUSED, STOPPED),                "detaching_interface", KEEP, KEEP,    "retry", 600),
+    _row("change_password", (ACTIVE,),                                 "updating_password", KEEP, KEEP,      "fail",  120),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
@@ -68,7 +69,8 @@ ACTIONS: dict[str, Action] = dict((
 ))
 # fmt: on
 
-ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup"}
+ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup",
+            "change_password": "changePassword"}
 """The name that users know an action by, where the table splits it."""
 
 _STATUS = {

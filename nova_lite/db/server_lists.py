@@ -34,7 +34,9 @@ PATTERNS = {"name": Server.name, "hostname": Server.hostname, "description": Ser
 """Filters that are regular expressions on text."""
 
 
-SHOWN = [column for column in Server.__table__.c if column.name not in ("key_data", "decision") and not column.name.startswith("task_")]
+LONG = ("key_data", "told_password", "decision")
+"""Columns that no list shows."""
+SHOWN = [column for column in Server.__table__.c if column.name not in LONG and not column.name.startswith("task_")]
 SHOWN.append(Server.__table__.c.task_state)
 
 

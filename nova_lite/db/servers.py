@@ -50,6 +50,12 @@ def update(tx, server_id: str, **changes) -> bool:
     return tx.execute(sa.update(Server).where(Server.id == server_id, Server.deleted.is_(False)).values(**changes)).rowcount == 1
 
 
+def tell_password(tx, server_id: str, text: str) -> bool:
+    """Keep what a guest tells of its password; False when it has told one."""
+    query = sa.update(Server).where(Server.id == server_id, Server.deleted.is_(False), Server.told_password.is_(None))
+    return tx.execute(query.values(told_password=text, changed_at=clock.now())).rowcount == 1
+
+
 def of_host(tx, host: str) -> list[Server]:
     """All living servers of a host."""
     return list(tx.execute(sa.select(Server).where(Server.host == host, Server.deleted.is_(False))).scalars())

@@ -20,6 +20,10 @@ class ComputeInterface(Interface):
     def finish_task(self, ctx, *, server_id: str, token: str):
         """As run_task, and answers when the task has ended, well or not."""
 
+    @call(timeout=60)
+    def change_password(self, ctx, *, server_id: str, token: str, password: str):
+        """Carry out the task of that name. The password is in no database: without this message the task fails. Raises GuestAgentMissing."""
+
     @call(timeout=30)
     def get_console_output(self, ctx, *, server_id: str, max_bytes: int):
         """The end of the serial console's log as text."""

@@ -121,6 +121,10 @@ class Driver(abc.ABC):
         """Unplug a NIC from the guest if it is on and has it. HypervisorError when the guest has not let go after ``timeout`` seconds."""
 
     @abc.abstractmethod
+    def set_password(self, server_id: str, user: str, password: str) -> None:
+        """Have the guest's agent set a password. Raises GuestAgentMissing, GuestNotFound, HypervisorError."""
+
+    @abc.abstractmethod
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         """The end of the serial console's log, at most ``max_bytes``; empty before the first output. Raises GuestNotFound."""
 

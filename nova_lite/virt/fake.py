@@ -30,12 +30,14 @@ _REMEMBERED = 64
 class FakeGuest:
     """One guest: its state, what it does when asked to shut down, and its power changes for the console."""
 
-    __slots__ = ("deaf", "facts", "history", "nics", "state")
+    __slots__ = ("deaf", "facts", "has_agent", "history", "nics", "passwords", "state")
 
     def __init__(self, guest: types.Guest):
         self.facts = (guest.server_id, guest.name, guest.vcpus, guest.memory_mb)
         self.state = PowerState.SHUTDOWN
         self.history = b""
+        self.has_agent = guest.has_agent
+        self.passwords: dict[str, str] = {}
         self.nics = {nic.port_id: nic for nic in guest.nics}
         self.deaf = False
 
@@ -299,6 +301,14 @@ class FakeDriver(driver.Driver):
             concurrency.sleep(timeout)
             raise exception.HypervisorError(reason=f"the guest has not let go of NIC {nic.mac}")
         del present.nics[nic.port_id]
+
+    def set_password(self, server_id: str, user: str, password: str) -> None:
+        guest = self.hypervisor.find(server_id)
+        if not guest.has_agent:
+            raise exception.GuestAgentMissing()
+        if self._on(server_id) is None:
+            raise exception.HypervisorError(reason=f"guest {server_id} is not running")
+        guest.passwords[user] = password
 
     def _on(self, server_id: str) -> FakeGuest | None:
         guest = self.hypervisor.guests.get(server_id)

@@ -75,6 +75,11 @@ class Guest:
     extra_specs: dict = dataclasses.field(default_factory=dict)
     config_drive: dict[str, bytes] | None = None
 
+    @property
+    def has_agent(self) -> bool:
+        """Whether the image says that a QEMU guest agent runs in it."""
+        return str(self.properties.get("hw_qemu_guest_agent", "")).lower() in ("yes", "true", "1", "on")
+
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:

@@ -284,6 +284,19 @@ def test_a_guest_that_does_not_let_go_keeps_its_card(site):
         assert cards(site, guest) == {nic.mac}
 
 
+# ---- the agent -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("properties", [{}, {"hw_qemu_guest_agent": "yes"}])
+def test_a_password_needs_an_agent(site, properties):
+    guest = site.run(site.guest(properties=properties))
+    if properties and site.has_agents:
+        site.driver.set_password(guest.server_id, "root", "secret")
+    else:
+        with pytest.raises(exception.GuestAgentMissing):
+            site.driver.set_password(guest.server_id, "root", "secret")
+    with pytest.raises(exception.GuestNotFound):
+        site.driver.set_password(MISSING, "root", "secret")
+
+
 # ---- holding -------------------------------------------------------------------------------------------------------
 def test_a_paused_guest_stands_still_until_it_goes_on(site):
     guest = site.run(site.guest())

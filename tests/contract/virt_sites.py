@@ -24,6 +24,8 @@ class Site:
 
     driver = None
     ready_sign = b""
+    has_agents = False
+    """Whether guests whose images say so have an agent that answers."""
 
     def __init__(self):
         self.images: dict[str, bytes | Path] = {}
@@ -102,6 +104,7 @@ class FakeSite(Site):
     """The fake driver; images are small."""
 
     ready_sign = b"login:"
+    has_agents = True
 
     def __init__(self):
         super().__init__()

@@ -270,6 +270,27 @@ def test_cards_that_cannot_be(cloud, server_id, wanted, words):
     assert refused.json["conflictingRequest"]["message"] == f"Cannot 'attach_interface' instance {server_id} while it is in vm_state suspended"
 
 
+# ---- passwords -------------------------------------------------------------------------------------------------------------
+def test_a_password_needs_an_agent_in_the_guest(cloud, server_id):
+    assert refusal(cloud, server_id, "changePassword", {"adminPass": "new"}) == "QEMU guest agent is not enabled"
+    assert cloud.wait(server_id)["status"] == "ACTIVE"
+    do(cloud, server_id, "rebuild", {"imageRef": cloud.add_image(b"agent" * 500, hw_qemu_guest_agent="yes")})
+    do(cloud, server_id, "changePassword", {"adminPass": "new"})
+    shown = cloud.admin.get(f"/servers/{server_id}/os-instance-actions").json["instanceActions"]
+    assert [(item["action"], item["message"] is not None) for item in shown[:3]] == \
+        [("changePassword", False), ("rebuild", False), ("changePassword", True)]
+    do(cloud, server_id, "os-stop", status="SHUTOFF")
+    assert refusal(cloud, server_id, "changePassword", {"adminPass": "x"}) == (
+        f"Cannot 'changePassword' instance {server_id} while it is in vm_state stopped")
+    assert cloud.act(server_id, "changePassword", {}).status == 400
+
+
+def test_a_guest_that_told_no_password(cloud, server_id):
+    path = f"/servers/{server_id}/os-server-password"
+    assert cloud.admin.get(path).json == {"password": ""}
+    assert cloud.admin.delete(path).status == 204
+
+
 # ---- delete and restore ----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def forgiving():

@@ -22,6 +22,7 @@ from nova_lite.api.compute import (
     server_images,
     server_ips,
     server_metadata,
+    server_password,
     server_rebuild,
     server_tags,
     servers,
@@ -32,8 +33,8 @@ from nova_lite.api.compute import (
 from nova_lite.api.compute.versions import MAXIMUM, MINIMUM
 
 MODULES = (versions, extensions, flavors, flavor_access, flavor_extra_specs, keypairs, limits, quotas, quota_classes, servers, server_actions,
-           server_rebuild, server_images, server_metadata, server_tags, server_ips, history, diagnostics, interfaces, availability_zones,
-           services, hosts, hypervisors, aggregates, server_groups, usage)
+           server_rebuild, server_images, server_password, server_metadata, server_tags, server_ips, history, diagnostics, interfaces,
+           availability_zones, services, hosts, hypervisors, aggregates, server_groups, usage)
 ROUTES = tuple(route for module in MODULES for route in module.ROUTES)
 VERSION_HEADERS = ("HTTP_OPENSTACK_API_VERSION", "HTTP_X_OPENSTACK_NOVA_API_VERSION")
 PUBLIC = (("GET", "/"), ("GET", "/v2"), ("GET", "/v2/"), ("GET", "/v2.1"), ("GET", "/v2.1/"))

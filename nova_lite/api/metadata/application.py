@@ -1,5 +1,6 @@
-"""The metadata service: GET only; who asks is told by the network that the request came from and its source address."""
+"""The metadata service: GET, and POST of a password; who asks is told by the network that the request came from and its source address."""
 import json
+import re
 from collections.abc import Callable
 
 import webob
@@ -12,6 +13,8 @@ from nova_lite.network.actions import server_ports
 
 LOG = log.get(__name__)
 NETWORK = "nova_lite.network_id"
+PASSWORD_BYTES = 1020
+_PASSWORD = re.compile(r"^/openstack/(?!2012-)[^/]+/password$")
 
 
 class MetadataApplication:
@@ -22,6 +25,8 @@ class MetadataApplication:
 
     def __call__(self, environ, start_response):
         request = webob.Request(environ)
+        if request.method == "POST" and _PASSWORD.match(request.path_info):
+            return self._take_password(request)(environ, start_response)
         if request.method not in ("GET", "HEAD"):
             return webob.Response(status=405, text="Only GET is served here.\n", content_type="text/plain")(environ, start_response)
         try:
@@ -35,6 +40,20 @@ class MetadataApplication:
             return webob.Response(status=404, text="404 Not Found\n", content_type="text/plain")(environ, start_response)
         kind = "application/json" if request.path_info.endswith(".json") else "text/plain"
         return webob.Response(body=content, content_type=kind, charset="UTF-8")(environ, start_response)
+
+    def _take_password(self, request: webob.Request) -> webob.Response:
+        found = self._server(request.environ)
+        if found is None:
+            return webob.Response(status=404, text="404 Not Found\n", content_type="text/plain")
+        if request.content_length is None or request.content_length > PASSWORD_BYTES:
+            return webob.Response(status=400, text="Request is too large.\n", content_type="text/plain")
+        try:
+            told = request.body.decode()
+        except UnicodeDecodeError:
+            return webob.Response(status=400, text="The password is to be text.\n", content_type="text/plain")
+        with self._db.write() as tx:
+            first = servers_.tell_password(tx, found[0].id, told)
+        return webob.Response(status=200 if first else 409, text="" if first else "A password was told already.\n", content_type="text/plain")
 
     def _server(self, environ):
         address = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")
@@ -54,6 +73,7 @@ class MetadataApplication:
             "meta_data.json": lambda: json.dumps(metadata.meta_data(server, self._domain, server.request.get("personality"))).encode(),
             "network_data.json": lambda: json.dumps(metadata.network_data(nics)).encode(),
             "vendor_data.json": lambda: json.dumps(self._vendor_data).encode(), "vendor_data2.json": b"{}"}
+        openstack["password"] = (server.told_password or "").encode()
         ec2: dict = {"meta-data": metadata.ec2(server, nics, self._domain, groups)}
         if script is not None:
             openstack["user_data"] = script

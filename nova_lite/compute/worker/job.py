@@ -41,7 +41,7 @@ class Workshop:
 class Job:
     """``server`` is the row as it was when the job began, ``token`` its task's; ``alternates`` other hosts that could take a build.
 
-    ``again``: the task was begun before by a worker that is gone.
+    ``again``: the task was begun before by a worker that is gone. ``secret``: what came with the bell and is written nowhere.
     """
 
     shop: Workshop
@@ -51,6 +51,7 @@ class Job:
     started: datetime.datetime
     alternates: tuple[str, ...] = ()
     again: bool = False
+    secret: str | None = None
 
 
 Handler = Callable[[Job], dict | None]

@@ -23,6 +23,7 @@ HANDLERS: dict[str, Handler] = {
     "backup": snapshot.backup,
     "attach_interface": interfaces.attach,
     "detach_interface": interfaces.detach,
+    "change_password": power.change_password,
     "pause": power.pause,
     "unpause": power.unpause,
     "suspend": power.suspend,
@@ -35,7 +36,7 @@ HANDLERS: dict[str, Handler] = {
 """Who carries out which action of compute.states."""
 EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
           "trigger_crash_dump": "compute_trigger_crash_dump", "attach_interface": "compute_attach_interface",
-          "detach_interface": "compute_detach_interface"}
+          "detach_interface": "compute_detach_interface", "change_password": "compute_set_admin_password"}
 """The event that the end of an action is recorded as; names are upstream's."""
 
 
@@ -67,6 +68,10 @@ class ComputeWorker:
         """See interfaces.compute."""
         self.run(ctx, server_id, token)
 
+    def change_password(self, ctx: RequestContext, *, server_id: str, token: str, password: str) -> None:
+        """See interfaces.compute."""
+        self.run(ctx, server_id, token, secret=password)
+
     def get_console_output(self, ctx: RequestContext, *, server_id: str, max_bytes: int) -> str:
         """See interfaces.compute. Raises GuestNotFound."""
         return self.shop.driver.console_output(server_id, max_bytes).decode("utf-8", "replace")
@@ -89,8 +94,12 @@ class ComputeWorker:
         """Whether a task of the server runs here now."""
         return server_id in self._running
 
-    def run(self, ctx: RequestContext, server_id: str, token: str, alternates: tuple[str, ...] = (), again: bool = False) -> None:
-        """Carry out the task if ``token`` is still the server's and it does not run already; returns when it has ended."""
+    def run(self, ctx: RequestContext, server_id: str, token: str, alternates: tuple[str, ...] = (), again: bool = False,
+            secret: str | None = None) -> None:
+        """Carry out the task if ``token`` is still the server's and it does not run already; returns when it has ended.
+
+        Raises Conflict where that is the task's answer to whoever waits for it.
+        """
         present = self._running.get(server_id)
         if present is not None and present.token == token:
             return
@@ -101,12 +110,14 @@ class ComputeWorker:
         self._interrupt(server_id)
         mine = self._running[server_id] = _Running(token, None, concurrency.Event())
         try:
-            mine.task = concurrency.spawn(self._carry_out, Job(self.shop, ctx, server, token, started, alternates, again))
-            mine.task.wait()
+            mine.task = concurrency.spawn(self._carry_out, Job(self.shop, ctx, server, token, started, alternates, again, secret))
+            refused = mine.task.wait()
         finally:
             if self._running.get(server_id) is mine:
                 del self._running[server_id]
             mine.ended.set()
+        if refused is not None:
+            raise refused
 
     def _mine(self, server_id: str, token: str):
         with self.shop.db.read() as tx:
@@ -123,7 +134,7 @@ class ComputeWorker:
                 present.task.cancel()
             present.ended.wait()
 
-    def _carry_out(self, job: Job) -> None:
+    def _carry_out(self, job: Job) -> exception.Conflict | None:
         log.set_request_id(job.ctx.request_id)
         action = job.server.task_action
         try:
@@ -145,6 +156,8 @@ class ComputeWorker:
         except Exception as error:
             LOG.exception("the %s of server %s failed", action, job.server.id)
             self._fail(job, error)
+            return error if isinstance(error, exception.Conflict) and job.secret is not None else None
+        return None
 
     def _fail(self, job: Job, error: Exception) -> None:
         action = job.server.task_action

@@ -1,8 +1,10 @@
 """Power: reboot, start, stop, pause, suspend, carried out."""
-from nova_lite import exception
+from nova_lite import exception, log
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
 from nova_lite.virt.types import PowerState
+
+LOG = log.get(__name__)
 
 
 def reboot(job: Job) -> dict:
@@ -70,6 +72,20 @@ def resume(job: Job) -> dict:
 def trigger_crash_dump(job: Job) -> dict:
     """Send the guest a non-maskable interrupt; what it does with it is its own."""
     job.shop.driver.inject_nmi(job.server.id)
+    return {}
+
+
+def change_password(job: Job) -> dict:
+    """Have the guest's agent set the administrator's password."""
+    if job.secret is None:
+        raise exception.Conflict("The new password was lost on its way to the server's host; ask again.")
+    properties = job.server.image.get("properties", {})
+    user = properties.get("os_admin_user") or ("Administrator" if properties.get("os_type") == "windows" else "root")
+    try:
+        job.shop.driver.set_password(job.server.id, user, job.secret)
+    except (exception.GuestNotFound, exception.HypervisorError) as error:
+        LOG.warning("server %s: %s", job.server.id, error)
+        raise exception.Conflict(f"Failed to set admin password on {job.server.id} because error setting admin password")
     return {}
 
 

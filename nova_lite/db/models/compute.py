@@ -54,6 +54,7 @@ class Server(Base):
     access_ip_v6: Mapped[str | None] = mapped_column(sa.String(45))
     root_device: Mapped[str] = mapped_column(sa.String(32), default="/dev/vda")
     meta: Mapped[dict] = mapped_column(Json, default=dict)
+    told_password: Mapped[str | None] = mapped_column(sa.String(1020))
     trusted_certs: Mapped[list | None] = mapped_column(Json)
     request: Mapped[dict] = mapped_column(Json, default=dict)
     group_id: Mapped[int | None] = mapped_column(sa.ForeignKey("server_groups.id", ondelete="SET NULL"), index=True)

@@ -139,6 +139,7 @@ def _devices(guest, host, settings, machine, files) -> list:
         *disks,
         *(_interface(guest, nic) for nic in guest.nics),
         dev.Serial(log_file=files.console_log),
+        *([dev.Channel(name="org.qemu.guest_agent.0")] if guest.has_agent else []),
         *_display(guest, host, settings),
         dev.Rng(**_rng_rate(guest)),
         dev.Balloon(stats_seconds=10, free_page_reporting="on"),

@@ -6,7 +6,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import console, diagnostics, disks, domain, host, layout, lifecycle, plugging, power, snapshot, suspend
+from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, plugging, power, snapshot, suspend
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
@@ -159,6 +159,9 @@ class LibvirtDriver(driver.Driver):
             plugging.detach_nic(self._on_domain, server_id, nic.mac, timeout)
         except exception.GuestNotFound:
             LOG.info("guest %s has no domain to unplug a NIC from", server_id)
+
+    def set_password(self, server_id: str, user: str, password: str) -> None:
+        self._on_domain(server_id, agent.set_password, user, password)
 
     def diagnostics(self, server_id: str) -> types.Diagnostics:
         return self._on_domain(server_id, diagnostics.read, self._capabilities().virt_type)

@@ -8,7 +8,7 @@ import libvirt
 
 from nova_lite import concurrency, exception
 from nova_lite.virt import types
-from nova_lite.virt.libvirt import layout, qemu_img
+from nova_lite.virt.libvirt import agent, layout, qemu_img
 from nova_lite.virt.libvirt.xml.backup import Backup, BackupDisk
 from nova_lite.virt.libvirt.xml.element import to_text
 from nova_lite.virt.types import PowerState
@@ -51,7 +51,8 @@ def _begin(domain, device: str, target: str, form: str) -> None:
     disks = [BackupDisk(name=device, wanted=True, type="file", file=target, format=form),
              *(BackupDisk(name=name, wanted=False) for name in others)]
     _abort(domain)
-    domain.backupBegin(to_text(Backup(disks=disks)), None, 0)
+    with agent.quiet(domain):
+        domain.backupBegin(to_text(Backup(disks=disks)), None, 0)
 
 
 def _devices(domain) -> list[str]:

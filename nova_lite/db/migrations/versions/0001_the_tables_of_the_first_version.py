@@ -455,6 +455,7 @@ def upgrade() -> None:
     sa.Column('access_ip_v6', sa.String(length=45), nullable=True),
     sa.Column('root_device', sa.String(length=32), nullable=False),
     sa.Column('meta', base.Json(), nullable=False),
+    sa.Column('told_password', sa.String(length=1020), nullable=True),
     sa.Column('trusted_certs', base.Json(), nullable=True),
     sa.Column('request', base.Json(), nullable=False),
     sa.Column('group_id', sa.Integer(), nullable=True),

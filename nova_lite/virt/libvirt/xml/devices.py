@@ -53,6 +53,15 @@ class Serial(Element):
     port = Value("target/@port", 0)
 
 
+class Channel(Element):
+    """A way from the host to a program in the guest."""
+
+    tag = "channel"
+    type = Value("@type", "unix")
+    target = Value("target/@type", "virtio")
+    name = Value("target/@name")
+
+
 class Input(Element):
     """A pointing device or keyboard."""
 
