@@ -45,14 +45,15 @@ class Choice:
 class Placed:
     """What became of the servers: ``placed``, ``refused`` with the reason, or ``stale``: no longer waiting.
 
-    ``decisions``: by server, why the refused ones found no host. ``touched``: hosts of which the view says what holds only once the
-    transaction is committed.
+    ``lost``: how many claims others' claims beat. ``decisions``: by server, why the refused ones found no host. ``touched``: hosts of which
+    the view says what holds only once the transaction is committed.
     """
 
     placed: list[Choice] = dataclasses.field(default_factory=list)
     refused: list[tuple[Wanted, str]] = dataclasses.field(default_factory=list)
     stale: list[Wanted] = dataclasses.field(default_factory=list)
     decisions: dict[str, dict] = dataclasses.field(default_factory=dict)
+    lost: int = 0
     touched: set[str] = dataclasses.field(default_factory=set)
 
 
@@ -133,6 +134,7 @@ class Placing:
         hooks.reached("scheduler.claim")
         outcome = allocations.claim_many(self.tx, list(claims.values()))
         missed = {claim.server_id for claim in outcome.lost}
+        result.lost += len(missed)
         gone = {claim.server_id for claim in outcome.stale}
         for each in chosen:
             if each.wanted.server.id not in missed | gone:

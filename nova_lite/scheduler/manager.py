@@ -53,6 +53,8 @@ class Manager:
         self._view = HostView(settings.default_zone, settings.down_time)
         self._waiting: list[tuple[RequestContext, str, str]] = []
         self._deciding = concurrency.Lock()
+        self.lost = 0
+        """Claims that others' claims beat, since the start."""
         self._heard_at = self._reconciled_at = clock.monotonic()
 
     # ---- messages
@@ -151,6 +153,7 @@ class Manager:
         except BaseException:
             self._view.distrust(result.touched)
             raise
+        self.lost += result.lost
         return result
 
     def _waiting_for(self, tx, tokens) -> tuple[list, dict[str, int]]:

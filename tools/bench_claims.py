@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Time claims end to end: schedulers in processes of their own place waiting servers on one database, each claim a durable commit.
+
+    tools/with_venv.sh python tools/bench_claims.py --hosts 10000 --schedulers 1,2,4,8 --db postgresql --json result.json
+
+A private PostgreSQL or MariaDB is started for the run, or an SQLite file made. A claim commits the host's room, the server's row, its
+allocation, and its project's quota counters (taken when the servers are made, as the API does). The audit compares usage with allocations and
+capacity from the outside: nothing may be promised twice.
+"""
+import argparse
+import contextlib
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from nova_lite import concurrency  # noqa: E402
+
+concurrency.patch()
+
+import sqlalchemy as sa  # noqa: E402
+
+from nova_lite import clock  # noqa: E402
+from nova_lite.compute import quota  # noqa: E402
+from nova_lite.db import allocations  # noqa: E402
+from nova_lite.db.engine import Database  # noqa: E402
+from nova_lite.db.models import Host, Server, ServerFault, Service  # noqa: E402
+
+FLAVOR = {"name": "small", "vcpus": 1, "memory_mb": 1024, "root_gb": 10, "ephemeral_gb": 0, "swap": 0, "extra_specs": {}}
+UNLIMITED = {"instances": -1, "cores": -1, "ram": -1}
+BATCH = 500
+
+
+@contextlib.contextmanager
+def database(kind: str):
+    """The URL of an empty database that is gone afterwards."""
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/state.db"
+        return
+    from tests.services.mariadb import MariaDB
+    from tests.services.postgresql import PostgreSQL
+    with {"postgresql": PostgreSQL, "mysql": MariaDB}[kind]() as running:
+        yield running.fresh_database()
+
+
+def furnish(db: Database, hosts: int, servers: int, slots: int) -> list[str]:
+    """``hosts`` hosts with room for ``slots`` servers each, and servers that wait; their ids."""
+    now = clock.now()
+    with db.write() as tx:
+        tx.execute(sa.insert(Service), [{"uuid": str(uuid.uuid4()), "binary": "nova-compute", "host": f"host-{number:06}", "epoch": 1,
+                                         "last_seen_at": now + clock.seconds(86400)} for number in range(hosts)])
+        tx.execute(sa.insert(Host), [
+            {"uuid": str(uuid.uuid4()), "name": f"host-{number:06}", "hypervisor_hostname": f"host-{number:06}", "hypervisor_type": "QEMU",
+             "vcpus": 64, "memory_mb": 1024 * slots, "disk_gb": 100000, "epoch": 1, "changed_at": now} for number in range(hosts)])
+    ids = [str(uuid.uuid4()) for _ in range(servers)]
+    for start in range(0, servers, BATCH):
+        with db.write() as tx:
+            count = len(ids[start:start + BATCH])
+            quota.take(tx, "project", "user", {"instances": count, "cores": count, "ram": 1024 * count}, UNLIMITED)
+            tx.execute(sa.insert(Server), [
+                {"id": id, "project_id": "project", "user_id": "user", "reservation_id": "r", "name": "s", "hostname": "s", "changed_at": now,
+                 "vm_state": "building", "task_state": "scheduling", "task_action": "create", "task_id": "t", "task_request_id": "req-1",
+                 "flavorid": "1", "flavor": FLAVOR, "image": {"properties": {}}, "request": {}} for id in ids[start:start + BATCH]])
+    return ids
+
+
+def schedule(url: str, together: int) -> None:
+    """One scheduler: place the servers whose ids come on standard input, so many at a time; print what each message took, as JSON."""
+    from nova_lite.compute import task
+    from nova_lite.context import RequestContext
+    from nova_lite.scheduler.core.request import Options
+    from nova_lite.scheduler.manager import Manager, Settings
+
+    class Bell:
+        """Nobody builds anything here."""
+
+        def build_server(self, ctx, host, **_details):
+            """The host is not rung."""
+
+    # Without a choice among the best, all schedulers want the same host.
+    manager = Manager(Database(url), Bell(), task.fail, Settings(host="here", options=Options(host_subset_size=50)))
+    manager.start()
+    print("ready", flush=True)
+    ids = sys.stdin.readline().split()
+    taken = []
+    for start in range(0, len(ids), together):
+        some = ids[start:start + together]
+        begun = time.perf_counter()
+        manager.place_servers(RequestContext(), server_ids=some, tokens=["t"] * len(some))
+        taken.append(time.perf_counter() - begun)
+    print(json.dumps({"taken": taken, "lost": manager.lost}))
+
+
+def measure(kind: str, hosts: int, schedulers: int, servers: int, slots: int, together: int) -> dict:
+    """One run on a database of its own."""
+    with database(kind) as url:
+        db = Database(url)
+        db.create_all()
+        ids = furnish(db, hosts, servers, slots)
+        racers = [subprocess.Popen([sys.executable, __file__, "--scheduler", url, "--together", str(together)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True) for _ in range(schedulers)]
+        for racer in racers:
+            assert racer.stdout.readline() == "ready\n", "a scheduler did not start"
+        begun = time.perf_counter()
+        for number, racer in enumerate(racers):
+            racer.stdin.write(" ".join(ids[number::schedulers]) + "\n")
+            racer.stdin.close()
+        answers = [json.loads(racer.stdout.readline()) for racer in racers]
+        spent = time.perf_counter() - begun
+        for racer in racers:
+            racer.wait()
+        found = audit(db)
+        db.close()
+    taken = sorted(one for answer in answers for one in answer["taken"])
+    return {"db": kind, "hosts": hosts, "schedulers": schedulers, "servers": servers, "together": together, "seconds": spent,
+            "claims_per_second": found["placed"] / spent, "p50_ms": 1e3 * statistics.median(taken),
+            "p99_ms": 1e3 * taken[int(len(taken) * 0.99)], "lost": sum(answer["lost"] for answer in answers), **found}
+
+
+def audit(db: Database) -> dict:
+    """Servers placed and refused with a reason, and what is promised that does not add up."""
+    with db.read() as tx:
+        placed = tx.scalar(sa.select(sa.func.count()).select_from(Server).where(Server.host.is_not(None)))
+        refused = tx.scalar(sa.select(sa.func.count()).select_from(Server).join(ServerFault, ServerFault.server_id == Server.id).where(
+            Server.vm_state == "error", ServerFault.message.startswith("No valid host was found. ")))
+        over = tx.scalar(sa.select(sa.func.count()).select_from(Host).where(Host.memory_mb_used > Host.memory_mb))
+        return {"placed": placed, "refused": refused, "over_commits": over, "audit_differences": len(allocations.audit(tx))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--hosts", type=int, default=10000)
+    parser.add_argument("--schedulers", default="1,2,4,8", help="numbers of processes, separated by commas")
+    parser.add_argument("--db", choices=("postgresql", "mysql", "sqlite"), default="postgresql")
+    parser.add_argument("--servers", type=int, default=4000, help="servers that wait, shared among the schedulers")
+    parser.add_argument("--slots", type=int, default=64, help="servers that fit on one host")
+    parser.add_argument("--together", type=int, default=1, help="servers in one message: requests that wait are taken together")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
+    parser.add_argument("--scheduler", metavar="URL", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.scheduler:
+        schedule(args.scheduler, args.together)
+        return
+    print("schedulers  claims/s    p50 ms    p99 ms   lost  placed  refused  over-commits  differences")
+    results = []
+    for count in args.schedulers.split(","):
+        result = measure(args.db, args.hosts, int(count), args.servers, args.slots, args.together)
+        results.append(result)
+        print(f"{result['schedulers']:>10} {result['claims_per_second']:>9.0f} {result['p50_ms']:>9.2f} {result['p99_ms']:>9.2f} {result['lost']:>6} "
+              f"{result['placed']:>7} {result['refused']:>8} {result['over_commits']:>13} {result['audit_differences']:>12}", flush=True)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+    if any(result["over_commits"] or result["audit_differences"] for result in results):
+        sys.exit("something was promised twice")
+
+
+if __name__ == "__main__":
+    main()
