@@ -3,12 +3,12 @@
 Run as a program it is that worker process: commands come as JSON lines on standard input, answers go to standard output.
 """
 import json
-import os
 import pathlib
-import signal
 import subprocess
 import sys
 import time
+
+from tests.live.machine import Machine
 
 UDHCPC_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] || exit 0
@@ -59,46 +59,22 @@ class Guest:
         self.host.run("ip", "netns", "del", self.name)
 
 
-class NetworkHost:
+class NetworkHost(Machine):
     """``name`` in the database, ``my_ip`` on the underlay. ``with`` ends everything that runs in it."""
 
     def __init__(self, folder: pathlib.Path, name: str, my_ip: str, database_url: str):
-        self.folder, self.name, self.my_ip, self.database_url = folder, name, my_ip, database_url
-        folder.mkdir()
+        super().__init__(folder, name)
+        self.my_ip, self.database_url = my_ip, database_url
         self.script = folder / "udhcpc.sh"
         self.script.write_text(UDHCPC_SCRIPT)
         self.script.chmod(0o755)
         self.worker = None
 
-    def __enter__(self) -> "NetworkHost":
-        set_up = ("mount --make-rprivate / && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && mount -t sysfs sysfs /sys"
-                  " && ip link set lo up && echo ready && exec sleep infinity")
-        self.holder = subprocess.Popen(["unshare", "-n", "-m", "-u", "sh", "-c", set_up], stdout=subprocess.PIPE, text=True)
-        assert self.holder.stdout.readline() == "ready\n"
-        return self
-
     def __exit__(self, *exc_info) -> None:
-        mine = os.readlink(f"/proc/{self.holder.pid}/ns/mnt")
-        for entry in pathlib.Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != self.holder.pid:
-                try:
-                    inside = os.readlink(entry / "ns/mnt") == mine
-                except OSError:
-                    continue
-                if inside:
-                    os.kill(int(entry.name), signal.SIGKILL)
+        self.end_processes()
         if self.worker is not None:
             self.worker.wait()
-        self.holder.kill()
-        self.holder.wait()
-
-    def argv(self, *argv: str) -> list[str]:
-        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", *argv]
-
-    def run(self, *argv: str, check: bool = True) -> str:
-        done = subprocess.run(self.argv(*argv), capture_output=True, text=True)
-        assert not check or done.returncode == 0, (argv, done.stdout, done.stderr)
-        return done.stdout
+        super().__exit__(*exc_info)
 
     def start_worker(self) -> None:
         root = pathlib.Path(__file__).parents[2]
