@@ -211,6 +211,27 @@ def test_a_guest_is_rescued_from_another_disk(site):
     assert site.driver.power_state(sid) == PowerState.RUNNING
 
 
+def test_disks_grow_and_shrink_back(site):
+    guest = site.run(site.guest(site.system_image()))
+    sid = guest.server_id
+    site.wait_for(lambda: site.boots(sid) == 1, "the first boot")
+    grown = dataclasses.replace(guest, vcpus=2, disks=(dataclasses.replace(guest.disks[0], size_mb=384),
+                                                       types.Disk("swap", "vdb", "virtio", 16, fs="swap")))
+    site.driver.stop_guest(sid, 60)
+    for _ in range(2):
+        site.driver.stage_resized(grown)
+    site.driver.destroy_guest(sid)
+    site.driver.swap_disks(sid)
+    site.driver.start_guest(grown)
+    site.wait_for(lambda: site.boots(sid) == 2, "the boot from the grown disk")
+    assert len(site.driver.diagnostics(sid).cpu_times) == 2
+    site.driver.destroy_guest(sid)
+    site.driver.swap_disks(sid, back=True)
+    site.driver.trim_disks(guest)
+    site.driver.start_guest(guest)
+    site.wait_for(lambda: site.boots(sid) == 3, "the boot from the disk as it was")
+
+
 # ---- snapshots -----------------------------------------------------------------------------------------------------
 def picture(site, guest, disk_format="qcow2"):
     """An image of the guest's root disk."""

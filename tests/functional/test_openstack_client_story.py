@@ -2,9 +2,9 @@
 
 Each command is a process of 1.5 s, so there are few of them, and each asserts what a person would look for in its answer.
 """
-import daemons
 import pytest
 
+import daemons
 from tests.functional.cloud import Cloud
 from tests.functional.openstack_client import OpenStack
 

@@ -1,7 +1,7 @@
 """Every action on a server over HTTP, on an all-in-one with the fake driver: what it shows, and what it refuses in which words."""
-import daemons
 import pytest
 
+import daemons
 from tests.functional.cloud import Cloud
 
 RUNNING, PAUSED, SUSPENDED = 1, 3, 7

@@ -1,7 +1,7 @@
 """The life of servers over HTTP on an all-in-one with the fake driver."""
-import daemons
 import pytest
 
+import daemons
 from tests.functional.cloud import Cloud
 
 

@@ -1,7 +1,7 @@
 """kill -9 at named points: after the restart each accepted request ends, and nothing is left over."""
-import daemons
 import pytest
 
+import daemons
 from tests.functional.cloud import Cloud
 
 

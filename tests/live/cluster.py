@@ -12,7 +12,6 @@ import sys
 import uuid
 
 import daemons
-
 from tests.live.machine import Machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -4,7 +4,6 @@ import pathlib
 import time
 
 import daemons
-
 from tests.live.cluster import Cluster
 
 READY = "nova-lite-guest: ready"

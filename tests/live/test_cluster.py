@@ -8,9 +8,9 @@ import shutil
 import tempfile
 import time
 
-import daemons
 import pytest
 
+import daemons
 from nova_lite import concurrency
 from tests.live.cluster import Cluster
 from tests.live.cluster_cloud import READY, CloudUser

@@ -1,4 +1,6 @@
 """Files of the libvirt driver without libvirt: console logs, config drives, disks, the cache's housekeeping."""
+import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -185,3 +187,50 @@ def test_blocks_keep_every_byte():
     chunks = [b"a" * 700000, b"b" * 700000, b"", b"c"]
     blocks = list(images._blocks(chunks))
     assert b"".join(blocks) == b"".join(chunks) and len(blocks) == 2
+
+
+def test_a_resize_copies_and_grows(store, tmp_path):
+    ephemeral = types.Disk("ephemeral", "vdb", "virtio", 1, fs="ext4")
+    small = guest(ephemeral)
+    store.create(small, fetch)
+    folder = tmp_path / "servers" / "s1"
+    (folder / "disk.eph0").write_bytes((folder / "disk.eph0").read_bytes()[:-4] + b"mark")
+    (folder / "nvram").write_bytes(b"boot entries")
+    root, _ = small.disks
+    large = dataclasses.replace(small, disks=(dataclasses.replace(root, size_mb=8), dataclasses.replace(ephemeral, size_mb=4),
+                                              types.Disk("swap", "vdc", "virtio", 1, fs="swap")))
+    store.stage_resized(large)
+    store.swap("s1", back=False)
+    assert info(folder / "disk")["virtual-size"] == 8 << 20 and info(folder / "disk.before")["virtual-size"] == 2 << 20
+    assert (folder / "disk.eph0").stat().st_size == 4 << 20 and (folder / "disk.eph0").read_bytes()[(1 << 20) - 4:1 << 20] == b"mark"
+    assert (folder / "nvram").read_bytes() == b"boot entries" and store.images.prune([], 0) == []
+    store.swap("s1", back=True)
+    store.trim(small)
+    assert info(folder / "disk")["virtual-size"] == 2 << 20 and (folder / "disk.eph0").stat().st_size == 1 << 20
+    assert sorted(path.name for path in folder.iterdir()) == ["bases", "disk", "disk.eph0", "nvram"]
+
+
+@pytest.mark.parametrize("cut", range(7))
+def test_a_swap_that_was_cut_off_anywhere_can_be_finished_or_taken_back(store, tmp_path, monkeypatch, cut):
+    store.create(guest(config={"a": b"old"}), fetch)
+    folder = tmp_path / "servers" / "s1"
+    before = {name: (folder / name).read_bytes() for name in ("disk", "disk.config")}
+    store.stage(guest(config={"a": b"new"}), fetch, ())
+    after = {name: (folder / f"{name}.next").read_bytes() for name in ("disk", "disk.config")}
+    left, rename = [cut], type(folder).rename
+
+    def fragile(path, target):
+        if not left[0]:
+            raise InterruptedError
+        left[0] -= 1
+        return rename(path, target)
+    monkeypatch.setattr(type(folder), "rename", fragile)
+    with contextlib.suppress(InterruptedError):
+        store.swap("s1", back=False)
+    monkeypatch.undo()
+    if cut % 2:
+        store.swap("s1", back=False)
+        assert {name: (folder / name).read_bytes() for name in after} == after
+    store.swap("s1", back=True)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert sorted(path.name for path in folder.iterdir()) == ["bases", "disk", "disk.config"]
