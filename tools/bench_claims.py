@@ -59,7 +59,8 @@ def furnish(db: Database, hosts: int, servers: int, slots: int) -> list[str]:
                                          "last_seen_at": now + clock.seconds(86400)} for number in range(hosts)])
         tx.execute(sa.insert(Host), [
             {"uuid": str(uuid.uuid4()), "name": f"host-{number:06}", "hypervisor_hostname": f"host-{number:06}", "hypervisor_type": "QEMU",
-             "vcpus": 64, "memory_mb": 1024 * slots, "disk_gb": 100000, "epoch": 1, "changed_at": now} for number in range(hosts)])
+             "vcpus": 64, "memory_mb": 1024 * slots, "disk_gb": 100000, "epoch": 1,
+             "changed_at": now - clock.seconds(3600 + number)} for number in range(hosts)])
     ids = [str(uuid.uuid4()) for _ in range(servers)]
     for start in range(0, servers, BATCH):
         with db.write() as tx:

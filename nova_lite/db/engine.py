@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, orm
 
 from nova_lite import concurrency, exception
+from nova_lite.db import postgresql
 
 T = TypeVar("T")
 DEADLOCKS = ("40001", "40P01", 1213, 1205)
@@ -45,6 +46,7 @@ class Database:
         if self.url.get_backend_name() == "mysql":
             options["connect_args"] = {"connect_timeout": 10, "charset": "utf8mb4"}
         else:
+            postgresql.parse_once()
             options["connect_args"] = {"timeout": None}
         return sa.create_engine(self.url, **options)
 

@@ -82,8 +82,9 @@ class Placing:
         for _round in range(ROUNDS):
             chosen, refused = self._choose(todo, result)
             if refused and not heard:
-                # Before anybody is refused: a host may have come back to life since heartbeats were read last.
+                # Before anybody is refused: a host may have come back to life since heartbeats were read last, or got room.
                 heard = True
+                self.view.refresh(self.tx, look_back=True)
                 self.view.hear(self.tx)
                 again, refused = self._choose([each for each, _why in refused], result)
                 chosen += again

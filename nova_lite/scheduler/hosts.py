@@ -1,6 +1,7 @@
 """HostView: the host table of one scheduler, kept fresh from the database at a cost that follows what changed, not how many hosts there are.
 
-A change is found by the database's ``changed_at``; a row whose version is known already is left alone. Heartbeats change no host: they are
+A change is found by the database's ``changed_at``; a row whose version is known already is left alone. A transaction that commits an older
+moment than one already seen is found a little later, by looking back now and then, and before anybody is refused. Heartbeats change no host: they are
 read on their own, now and then (``hear``), and a host that is not heard drops out by its ``up_until``. ``reconcile`` finds what got lost.
 Used by ``scheduler.manager`` and ``scheduler.claims``.
 """
@@ -23,7 +24,9 @@ def seconds_since_1970(moment: datetime.datetime) -> float:
 
 
 class HostView:
-    """``down_time``: seconds without a heartbeat until a host is down. ``overlap``: seconds in which a transaction surely commits."""
+    """``down_time``: seconds without a heartbeat until a host is down. ``overlap``: seconds in which a transaction surely commits; four times
+    in them ``refresh`` looks back that far.
+    """
 
     def __init__(self, default_zone: str, down_time: float, overlap: float = 2.0):
         self.table = HostTable(default_zone)
@@ -33,6 +36,8 @@ class HostView:
         self._stale: set[str] = set()
         self._aggregates_at: dict[int, datetime.datetime] = {}
         self._settled: datetime.datetime | None = None
+        self._newest: datetime.datetime | None = None
+        self._looked_back_at = clock.monotonic()
         self._seen: list[tuple[float, datetime.datetime]] = []
         self._heard: datetime.datetime | None = None
 
@@ -40,11 +45,18 @@ class HostView:
         """What the table says of these hosts may be wrong: the next ``refresh`` reads them whatever their version."""
         self._stale.update(names)
 
-    def refresh(self, tx) -> int:
-        """Read what changed since the last time, with one statement (one more when aggregates changed). Returns how many rows were new."""
+    def refresh(self, tx, look_back: bool = False) -> int:
+        """Read what changed since the last time, with one statement (one more when aggregates changed). Returns how many rows were new.
+
+        ``look_back``: find at once what was committed late, too.
+        """
         stale, self._stale = self._stale, set()
+        if look_back or clock.monotonic() - self._looked_back_at >= self.overlap / 4:
+            since, self._looked_back_at = self._settled, clock.monotonic()
+        else:
+            since = self._newest
         try:
-            found = rows_.changed_hosts(tx, self._settled, stale)
+            found = rows_.changed_hosts(tx, since, stale)
         except BaseException:
             self._stale |= stale
             raise
@@ -80,12 +92,13 @@ class HostView:
             self._drop(name)
         self.distrust(name for name, version in versions.items() if self._versions.get(name) != version)
         self._read_aggregates(tx)
-        self.refresh(tx)
+        self.refresh(tx, look_back=True)
 
     def _advance(self, newest: datetime.datetime) -> None:
         # A transaction may commit a moment that is older than one already seen. Once ``newest`` was seen ``overlap`` seconds ago,
         # whatever was stamped before it has been committed, and need not be looked for again.
         now = clock.monotonic()
+        self._newest = newest if self._newest is None else max(self._newest, newest)
         if not self._seen or newest > self._seen[-1][1]:
             self._seen.append((now, newest))
         if self._settled is None:
