@@ -11,8 +11,9 @@ KEPT = 2048
 def parse_once() -> None:
     """Keep what pg8000 makes of a statement's text (0.7 ms for one of 20 columns). Calling it again changes nothing."""
     from pg8000 import legacy
-    plain = legacy.convert_paramstyle
-    if hasattr(plain, "plain"):
+    plain = getattr(legacy, "convert_paramstyle", None)
+    if plain is None or hasattr(plain, "plain"):
+        # A later pg8000 without this function is slower, not wrong.
         return
 
     @functools.lru_cache(KEPT)
