@@ -86,6 +86,8 @@ COMPUTE = (
     cfg.IntOpt("max_concurrent_builds", default=10, min=0, help="Guests that one host builds at once; 0 is no limit."),
     cfg.IntOpt("shutdown_timeout", default=60, min=0, help="Seconds that a guest has to shut down before its power is cut."),
     cfg.IntOpt("reboot_timeout", default=60, min=1, help="Seconds that a guest has to restart by itself before it is reset."),
+    cfg.BoolOpt("allow_resize_to_same_host", default=True, help="Resize servers on the host where they are."),
+    cfg.FloatOpt("resize_confirm_window", default=86400.0, min=0, help="Seconds after which a resize is confirmed by itself; 0: never."),
     cfg.FloatOpt("reclaim_interval", default=0.0, min=0,
                  help="Seconds for which deleted servers can be restored before they are deleted for good; 0 deletes them at once."),
     cfg.FloatOpt("power_sync_interval", default=10.0, min=0.1, help="Seconds between two comparisons of power states with the hypervisor."),

@@ -59,7 +59,7 @@ def compute_deps(here: Site) -> ComputeDeps:
     return ComputeDeps(here.db, here.scheduler, here.compute, here.network, quota_defaults(conf),
                        default_availability_zone=conf.compute.default_availability_zone, default_schedule_zone=conf.compute.default_schedule_zone,
                        service_down_time=conf.service.down_time, max_limit=conf.api.max_limit,
-                       reclaim_interval=conf.compute.reclaim_interval)
+                       reclaim_interval=conf.compute.reclaim_interval, allow_resize_to_same_host=conf.compute.allow_resize_to_same_host)
 
 
 def ring_network(here: Site) -> Callable[[str, list[str]], None]:

@@ -8,7 +8,7 @@ from nova_lite.api.metadata.application import MetadataApplication
 from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import removal, task
-from nova_lite.compute.worker import delete
+from nova_lite.compute.worker import delete, resize
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.compute.worker.watch import Watcher
@@ -120,6 +120,9 @@ def _compute(here: Site, fetch, images, host: str) -> Daemon:
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
     daemon.every(conf.service.sweep_interval * 6, watcher.remove_leftovers)
+    if conf.compute.resize_confirm_window:
+        window = conf.compute.resize_confirm_window
+        daemon.every(min(60.0, window), lambda: resize.confirm_old(worker, window))
     if conf.compute.reclaim_interval:
         daemon.every(min(60.0, conf.compute.reclaim_interval), lambda: delete.reclaim(worker, conf.compute.reclaim_interval))
     return daemon

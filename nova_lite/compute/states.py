@@ -16,6 +16,7 @@ KEEP = "keep"
 
 SCHEDULING, NETWORKING, SPAWNING, DELETING = "scheduling", "networking", "spawning", "deleting"
 REBUILDING, REBUILD_SPAWNING = "rebuilding", "rebuild_spawning"
+RESIZE_PREP, RESIZE_FINISH = "resize_prep", "resize_finish"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,9 @@ ACTIONS: dict[str, Action] = dict((
     _row("attach_interface", (ACTIVE, PAUSED, STOPPED),                "attaching_interface", KEEP, KEEP,    "retry", 300),
     _row("detach_interface", (ACTIVE, PAUSED, STOPPED),                "detaching_interface", KEEP, KEEP,    "retry", 600),
     _row("change_password", (ACTIVE,),                                 "updating_password", KEEP, KEEP,      "fail",  120),
+    _row("resize",      (ACTIVE, STOPPED),                             RESIZE_PREP,        RESIZED, KEEP,    "retry", 3600),
+    _row("confirm_resize", (RESIZED,),                                 "resize_confirming", ACTIVE, KEEP,    "retry", 600),
+    _row("revert_resize", (RESIZED,),                                  "resize_reverting", ACTIVE,  ERROR,   "retry", 1800),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
@@ -70,7 +74,7 @@ ACTIONS: dict[str, Action] = dict((
 # fmt: on
 
 ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup",
-            "change_password": "changePassword"}
+            "change_password": "changePassword", "confirm_resize": "confirmResize", "revert_resize": "revertResize"}
 """The name that users know an action by, where the table splits it."""
 
 _STATUS = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from nova_lite import clock
+from nova_lite import clock, exception
 from nova_lite.db.models.base import Json
 from nova_lite.db.models.compute import Allocation, Host, Server
 from nova_lite.db.now import now
@@ -177,6 +177,31 @@ def release(tx: orm.Session, server_id: str, host: str | None = None) -> list[st
             tx.execute(_usage(held.host_id, held.vcpus, held.memory_mb, held.disk_gb, -1))
             freed.append(name)
     return freed
+
+
+def change(tx: orm.Session, server_id: str, host: str, vcpus: int, memory_mb: int, disk_gb: int) -> bool:
+    """Make what a server holds on its host so much. What grows has to fit: False changes nothing. Holding just that is fine."""
+    held = tx.execute(sa.select(Allocation.host_id, Allocation.vcpus, Allocation.memory_mb, Allocation.disk_gb).join(
+        Host, Host.id == Allocation.host_id).where(Allocation.server_id == server_id, Host.name == host)).one_or_none()
+    if held is None:
+        return False
+    more = (vcpus - held.vcpus, memory_mb - held.memory_mb, disk_gb - held.disk_gb)
+    fits = [used + amount <= (total - reserved) * ratio for amount, used, total, reserved, ratio in (
+        (more[0], Host.vcpus_used, Host.vcpus, Host.vcpus_reserved, Host.vcpu_ratio),
+        (more[1], Host.memory_mb_used, Host.memory_mb, Host.memory_mb_reserved, Host.memory_ratio),
+        (more[2], Host.disk_gb_used, Host.disk_gb, Host.disk_gb_reserved, Host.disk_ratio)) if amount > 0]
+    mine = (Allocation.server_id == server_id, Allocation.host_id == held.host_id, Allocation.vcpus == held.vcpus,
+            Allocation.memory_mb == held.memory_mb, Allocation.disk_gb == held.disk_gb)
+    changed = tx.execute(sa.update(Host).where(Host.id == held.host_id, *fits).values(
+        vcpus_used=Host.vcpus_used + more[0], memory_mb_used=Host.memory_mb_used + more[1], disk_gb_used=Host.disk_gb_used + more[2],
+        version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
+    if changed.rowcount != 1:
+        return False
+    won = tx.execute(sa.update(Allocation).where(*mine).values(vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb).execution_options(
+        synchronize_session=False))
+    if won.rowcount != 1:
+        raise exception.DatabaseDeadlock()
+    return True
 
 
 def build_ended(tx: orm.Session, host: str, ok: bool) -> None:

@@ -56,6 +56,10 @@ class Driver(abc.ABC):
         """Make new disks beside the present ones, whose guest may run on; those of a kind in ``keep`` are left out. Begins anew each time."""
 
     @abc.abstractmethod
+    def stage_resized(self, guest: types.Guest) -> None:
+        """Stage copies of the present disks, grown to the sizes that ``guest`` has, and those that it has besides. The guest must be off."""
+
+    @abc.abstractmethod
     def swap_disks(self, server_id: str, back: bool = False) -> None:
         """Put staged disks in the place of the present ones, which stay aside; nothing staged is fine. The guest must be off.
 

@@ -33,13 +33,17 @@ class FakeGuest:
     __slots__ = ("deaf", "facts", "has_agent", "history", "nics", "passwords", "state")
 
     def __init__(self, guest: types.Guest):
-        self.facts = (guest.server_id, guest.name, guest.vcpus, guest.memory_mb)
+        self.describe(guest)
         self.state = PowerState.SHUTDOWN
         self.history = b""
-        self.has_agent = guest.has_agent
         self.passwords: dict[str, str] = {}
-        self.nics = {nic.port_id: nic for nic in guest.nics}
         self.deaf = False
+
+    def describe(self, guest: types.Guest) -> None:
+        """What the guest is when it starts."""
+        self.facts = (guest.server_id, guest.name, guest.vcpus, guest.memory_mb)
+        self.has_agent = guest.has_agent
+        self.nics = {nic.port_id: nic for nic in guest.nics}
 
     def happened(self, what: int) -> None:
         """Add a power change to the console."""
@@ -158,6 +162,10 @@ class FakeDriver(driver.Driver):
         self.hypervisor.staged.pop(guest.server_id, None)
         self.hypervisor.staged[guest.server_id] = self._bases(guest, fetch)
 
+    def stage_resized(self, guest: types.Guest) -> None:
+        concurrency.sleep(self._delay)
+        self.hypervisor.staged[guest.server_id] = self.hypervisor.bases_by_server.get(guest.server_id, frozenset())
+
     def swap_disks(self, server_id: str, back: bool = False) -> None:
         machine = self.hypervisor
         staged = machine.staged.pop(server_id, None)
@@ -232,7 +240,7 @@ class FakeDriver(driver.Driver):
         if present.state in (PowerState.PAUSED, PowerState.SUSPENDED):
             self.hypervisor.wake(guest.server_id)
         elif present.state != PowerState.RUNNING:
-            present.nics = {nic.port_id: nic for nic in guest.nics}
+            present.describe(guest)
             self.hypervisor.power_on(guest.server_id)
 
     def destroy_guest(self, server_id: str) -> None:

@@ -22,6 +22,7 @@ class Deps:
     default_schedule_zone: str | None = None
     service_down_time: float = 60.0
     max_limit: int = 1000
+    allow_resize_to_same_host: bool = True
     reclaim_interval: float = 0.0
     """How long deleted servers can be restored; 0: not at all."""
 

@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, interfaces, power, rebuild, snapshot
+from nova_lite.compute.worker import build, delete, interfaces, power, rebuild, resize, snapshot
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -24,6 +24,9 @@ HANDLERS: dict[str, Handler] = {
     "attach_interface": interfaces.attach,
     "detach_interface": interfaces.detach,
     "change_password": power.change_password,
+    "resize": resize.resize,
+    "confirm_resize": resize.confirm,
+    "revert_resize": resize.revert,
     "pause": power.pause,
     "unpause": power.unpause,
     "suspend": power.suspend,

@@ -45,6 +45,19 @@ class DiskStore:
         staging.drop_staged(layout.ServerFiles(self._state_path, guest.server_id))
         self._make(guest, fetch, staging.NEXT, keep)
 
+    def stage_resized(self, guest: types.Guest) -> None:
+        """Copies of the disks that are there, as large as the guest wants them; blank ones of those that are not. Errors as ``create``."""
+        files = layout.ServerFiles(self._state_path, guest.server_id)
+        staging.drop_staged(files)
+        for plain in (str(files.bases), files.nvram):
+            if os.path.exists(plain):
+                shutil.copyfile(plain, plain + staging.NEXT)
+        for disk, plain in files.disks(guest.disks):
+            if os.path.exists(plain) and disk.kind != "swap":
+                with _in_place(plain + staging.NEXT) as fresh:
+                    qemu_img.copy_grown(plain, fresh, "qcow2" if disk.kind == "root" else "raw", disk.size_mb << 20)
+        self._make(guest, _nothing_to_fetch, staging.NEXT, ())
+
     def swap(self, server_id: str, back: bool) -> None:
         """Staged disks take the place of the present ones, or those aside return."""
         files = layout.ServerFiles(self._state_path, server_id)
@@ -121,6 +134,10 @@ class DiskStore:
                 else:
                     label = Path(plain).name.removeprefix("disk.").replace("eph", "ephemeral")
                     qemu_img.make_file_system(fresh, disk.fs or DEFAULT_FILE_SYSTEM, label)
+
+
+def _nothing_to_fetch(image_id: str):
+    raise exception.ImageNotFound(image_id=image_id)
 
 
 def _record_base(bases: Path, image_id: str) -> None:

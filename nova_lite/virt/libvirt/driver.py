@@ -90,6 +90,9 @@ class LibvirtDriver(driver.Driver):
     def stage_disks(self, guest: types.Guest, fetch: driver.Fetch, keep: Iterable[str] = ()) -> None:
         self._store.stage(guest, fetch, keep)
 
+    def stage_resized(self, guest: types.Guest) -> None:
+        self._store.stage_resized(guest)
+
     def swap_disks(self, server_id: str, back: bool = False) -> None:
         self._store.swap(server_id, back)
 

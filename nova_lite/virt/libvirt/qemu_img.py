@@ -41,6 +41,13 @@ def create_blank(path: str, size: int) -> None:
     run("qemu-img", "create", "-q", "-f", "qcow2", path, str(size))
 
 
+def copy_grown(source: str, target: str, disk_format: str, size: int) -> None:
+    """Copy a disk as it is, what it is made from left out, and make it ``size`` bytes if it is smaller. Raises DiskFull."""
+    run("cp", "--sparse=always", "--reflink=auto", source, target)
+    if read_info(target, disk_format)["virtual-size"] < size:
+        run("qemu-img", "resize", "-q", "-f", disk_format, target, str(size))
+
+
 def convert(source: str, target: str, target_format: str) -> None:
     """Write all that a qcow2 file shows, what it has from other files included, into a new file. Raises DiskFull."""
     run("qemu-img", "convert", "-f", "qcow2", "-O", target_format, source, target)

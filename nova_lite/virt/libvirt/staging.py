@@ -21,7 +21,7 @@ def drop_staged(files: ServerFiles) -> None:
 def swap(files: ServerFiles) -> None:
     """What is made ready takes its place; what was there goes aside, unless something older waits there."""
     names = _with(files, NEXT)
-    for name in [*names, *(_BOUND if names else ())]:
+    for name in [*names, *(bound for bound in _BOUND if names and bound not in names)]:
         place, aside = files.folder / name, files.folder / (name + BEFORE)
         if place.exists():
             if aside.exists():

@@ -1,0 +1,23 @@
+"""How much room servers of a flavor take on a host, and what changes when a server changes its flavor. Pure."""
+from collections.abc import Mapping
+
+MB_IN_GB = 1024
+
+
+def room(flavor: Mapping) -> dict[str, int]:
+    """vCPUs, MB of RAM, GB of disk: swap counts as disk, rounded up."""
+    disk = flavor["root_gb"] + flavor["ephemeral_gb"] + -(-flavor["swap"] // MB_IN_GB)
+    return {"vcpus": flavor["vcpus"], "memory_mb": flavor["memory_mb"], "disk_gb": disk}
+
+
+def both(one: Mapping, other: Mapping) -> dict[str, int]:
+    """Room for a server that has either flavor, and the disks of both."""
+    first, second = room(one), room(other)
+    return {"vcpus": max(first["vcpus"], second["vcpus"]), "memory_mb": max(first["memory_mb"], second["memory_mb"]),
+            "disk_gb": first["disk_gb"] + second["disk_gb"]}
+
+
+def quota_change(before: Mapping, after: Mapping) -> tuple[dict[str, int], dict[str, int]]:
+    """What counts more and what counts less against the quota when ``after`` takes the place of ``before``."""
+    changes = {"cores": after["vcpus"] - before["vcpus"], "ram": after["memory_mb"] - before["memory_mb"]}
+    return ({name: value for name, value in changes.items() if value > 0}, {name: -value for name, value in changes.items() if value < 0})
