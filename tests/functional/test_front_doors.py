@@ -73,7 +73,7 @@ def test_an_unknown_service_on_a_port_is_refused_by_name():
     daemon = daemons.AllInOne({"api": {"own_ports": "astrology:1"}})
     daemon.process.start()
     assert daemon.process.popen.wait(30) == 2
-    assert "api.own_ports names astrology; there are: compute, identity, image, network" in daemon.log()
+    assert "api.own_ports names astrology; there are: compute, identity, image, lite, network" in daemon.log()
     shutil.rmtree(daemon.folder)
 
 
@@ -94,7 +94,7 @@ def test_health_and_metrics(cloud):
     root = daemons.Rest(cloud.daemon.base)
     assert root.get("/healthz").json == {"status": "ok", "reasons": []}
     assert b"nova_lite_db_statements_total" in root.get("/metrics").body
-    assert set(root.get("/").json["services"]) == {"compute", "identity", "image", "network"}
+    assert set(root.get("/").json["services"]) == {"compute", "identity", "image", "lite", "network"}
     assert root.get("/nowhere").status == 404
 
 
