@@ -43,6 +43,10 @@ EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "rebo
 """The event that the end of an action is recorded as; names are upstream's."""
 
 
+BELL_AGE = 3.0
+"""Seconds that a task's own bell has before the sweep takes it for lost."""
+
+
 @dataclasses.dataclass
 class _Running:
     token: str
@@ -104,17 +108,20 @@ class ComputeWorker:
         Raises Conflict where that is the task's answer to whoever waits for it.
         """
         present = self._running.get(server_id)
-        if present is not None and present.token == token:
+        if present is not None and present.token != token and self._mine(server_id, token) is None:
+            # A bell that comes late interrupts nothing.
             return
-        started = clock.now()
-        server = self._mine(server_id, token)
-        if server is None:
+        if not self._interrupt(server_id, token):
             return
-        self._interrupt(server_id)
         mine = self._running[server_id] = _Running(token, None, concurrency.Event())
+        refused = None
         try:
-            mine.task = concurrency.spawn(self._carry_out, Job(self.shop, ctx, server, token, started, alternates, again, secret))
-            refused = mine.task.wait()
+            # Read once nobody else here works on it: a task that has just ended must not begin again on a server that is whole.
+            server = self._mine(server_id, token)
+            if server is not None:
+                job = Job(self.shop, ctx, server, token, clock.now(), alternates, again, secret)
+                mine.task = concurrency.spawn(self._carry_out, job)
+                refused = mine.task.wait()
         finally:
             if self._running.get(server_id) is mine:
                 del self._running[server_id]
@@ -130,12 +137,17 @@ class ComputeWorker:
             return None
         return server
 
-    def _interrupt(self, server_id: str) -> None:
+    def _interrupt(self, server_id: str, token: str) -> bool:
+        """Cancel the server's older task. False, once it has ended, when it is this very one: rung twice, or found by the sweep as well."""
         while (present := self._running.get(server_id)) is not None:
+            if present.token == token:
+                present.ended.wait()
+                return False
             LOG.info("a newer task interrupts the one that server %s has", server_id)
             if present.task is not None:
                 present.task.cancel()
             present.ended.wait()
+        return True
 
     def _carry_out(self, job: Job) -> exception.Conflict | None:
         log.set_request_id(job.ctx.request_id)
@@ -177,8 +189,9 @@ class ComputeWorker:
         """
         with self.shop.db.read() as tx:
             found = servers_.tasks_of_host(tx, self.shop.host)
+        young = clock.now() - clock.seconds(BELL_AGE)
         for server in found:
-            if server.id in self._running or server.task_state == states.SCHEDULING:
+            if server.id in self._running or server.task_state == states.SCHEDULING or (not starting and server.task_started_at > young):
                 continue
             token = server.task_id
             if starting:
