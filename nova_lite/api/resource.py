@@ -28,7 +28,7 @@ class Route:
     """One operation. ``handler(request, **path_values)`` returns a JSON value, None, or a webob.Response.
 
     ``policy``: the rule checked before the handler with the caller's own project as target (None: anyone). ``action``: the key of an action body
-    (``POST .../action``). ``since``/``until``: microversions. ``raw``: the body is a stream that the handler reads itself. ``gone``: answers 410.
+    (``POST .../action``). ``since``/``until``: microversions. ``raw``: the body is a stream that the handler reads itself.
     """
 
     method: str

@@ -25,7 +25,7 @@ def change_metadata(deps: Deps, ctx: RequestContext, server_id: str, items: dict
     Raises ServerNotFound, Conflict while a task holds the server or it is locked, QuotaExceeded above ``metadata_items``.
     """
     with deps.db.write() as tx:
-        server = _changeable(tx, ctx, server_id, "update metadata" if not replace else "update metadata", ignore_lock)
+        server = _changeable(tx, ctx, server_id, "update metadata", ignore_lock)
         meta = dict(items) if replace else {**server.meta, **items}
         limit = deps.quota_defaults["metadata_items"]
         if 0 <= limit < len(meta):

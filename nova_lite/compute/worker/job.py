@@ -108,7 +108,7 @@ def _disks(server: Server, properties: dict, with_drive: bool) -> tuple[types.Di
     if flavor["swap"]:
         disks.append(types.Disk("swap", prefix + next(letters), bus, flavor["swap"], fs="swap"))
     if with_drive:
-        drive_bus = "sata" if properties.get("hw_machine_type", "").startswith("q35") or "q35" in properties.get("hw_machine_type", "") else "ide"
+        drive_bus = "sata" if "q35" in properties.get("hw_machine_type", "") else "ide"
         disks.append(types.Disk("config", "sdz" if drive_bus == "sata" else "hdd", drive_bus))
     return tuple(disks)
 
