@@ -63,7 +63,6 @@ class Server(Base):
     task_action: Mapped[str | None] = mapped_column(sa.String(32))
     task_started_at: Mapped[datetime.datetime | None] = mapped_column(Moment)
     task_deadline: Mapped[datetime.datetime | None] = mapped_column(Moment)
-    task_epoch: Mapped[int | None] = mapped_column()
     task_request_id: Mapped[str | None] = mapped_column(sa.String(64))
     task_detail: Mapped[dict | None] = mapped_column(Json)
     __table_args__ = (

@@ -464,7 +464,6 @@ def upgrade() -> None:
     sa.Column('task_action', sa.String(length=32), nullable=True),
     sa.Column('task_started_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
     sa.Column('task_deadline', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('task_epoch', sa.Integer(), nullable=True),
     sa.Column('task_request_id', sa.String(length=64), nullable=True),
     sa.Column('task_detail', base.Json(), nullable=True),
     sa.ForeignKeyConstraint(['group_id'], ['server_groups.id'], name=op.f('fk_servers_group_id_server_groups'), ondelete='SET NULL'),
