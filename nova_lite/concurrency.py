@@ -174,11 +174,6 @@ def wait_for_signal(numbers) -> int:
     return here.recv(1)[0]
 
 
-def is_patched() -> bool:
-    """Whether ``patch`` ran in this process."""
-    return eventlet.patcher.is_monkey_patched("socket")
-
-
 class NativeQueue:
     """Values from native threads to one green reader. ``put`` is for any native thread; ``get`` for one green thread at a time."""
 

@@ -130,11 +130,6 @@ class TaskLost(Conflict):
     message = "The task {token} on server {server_id} is no longer current."
 
 
-class StaleEpoch(Conflict):
-    """This worker's start was followed by a newer one on the same host; it must not start guests any more."""
-    message = "Epoch {epoch} of host {host} has been superseded."
-
-
 class ServerLocked(Conflict):
     message = "Instance {server_id} is locked"
 

@@ -34,12 +34,16 @@ def base_url(here: Site, service: str) -> str:
     return f"{(conf.public_url or f'http://{conf.listen}:{conf.port}').rstrip('/')}/{service}"
 
 
+def keys_folder(here: Site) -> str:
+    """Where the token keys are."""
+    return here.conf.identity.fernet_keys or os.path.join(here.conf.state_path, "fernet-keys")
+
+
 def identity_deps(here: Site) -> IdentityDeps:
     """What the identity room needs."""
     conf = here.conf
     catalog = Catalog(conf.identity.region, tuple(Service(kind, name, base_url(here, kind) + path) for kind, name, path in SERVICES))
-    folder = conf.identity.fernet_keys or os.path.join(conf.state_path, "fernet-keys")
-    return IdentityDeps(here.db, Codec(folder), Hasher(), catalog, conf.identity.token_expiration)
+    return IdentityDeps(here.db, Codec(keys_folder(here)), Hasher(), catalog, conf.identity.token_expiration)
 
 
 def applications(here: Site) -> dict[str, Callable]:

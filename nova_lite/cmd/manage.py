@@ -82,6 +82,25 @@ def scheduler_capacity(here, args) -> None:
     scheduling.capacity(here, args)
 
 
+def quota_recount(here, args) -> None:
+    """Set right the quota counters that differ from what they count, and print them."""
+    from nova_lite.compute import quota
+    with here.db.write() as tx:
+        wrong = quota.recount(tx)
+    for (owner, resource), (was, real) in wrong.items():
+        print(json.dumps({"owner": owner, "resource": resource, "was": was, "is": real}))
+    print(f"{len(wrong)} corrected")
+
+
+def keys_rotate(here, args) -> None:
+    """Seal new tokens with the next key; tokens sealed before stay good until the third rotation."""
+    from nova_lite.cmd import apis
+    from nova_lite.identity import keys
+    keys.ensure(apis.keys_folder(here))
+    keys.rotate(apis.keys_folder(here))
+    print(f"rotated the keys in {apis.keys_folder(here)}; copy the folder to every other API host")
+
+
 def config_show(here, args) -> None:
     """Print the options in force; secrets are masked."""
     for group, options in config.GROUPS.items():
@@ -114,6 +133,8 @@ COMMANDS = {
         ("--project", {"help": "id of the project that asks"}), ("--hint", {"action": "append", "default": [], "metavar": "NAME=VALUE"}),
         ("--limit", {"type": int, "default": 1000, "help": "hosts to show"}))),
     ("scheduler", "capacity"): (scheduler_capacity, (("--flavor", {"required": True, "help": "id of the flavor"}),)),
+    ("quota", "recount"): (quota_recount, ()),
+    ("token-keys", "rotate"): (keys_rotate, ()),
     ("config", "show"): (config_show, ()),
 }
 """noun, verb → what does it, and its arguments."""

@@ -58,6 +58,14 @@ def test_the_options_in_force_hide_secrets(cloud):
     assert "driver = fake" in text and daemons.PASSWORD not in text and "admin_password = ****" in text
 
 
+def test_counters_are_recounted_and_keys_rotated(cloud):
+    assert manage(cloud, "quota", "recount").endswith("0 corrected\n")
+    assert "rotated the keys" in manage(cloud, "token-keys", "rotate")
+    # Tokens from before the rotation stay good, and new ones are sealed with the new key.
+    assert cloud.admin.get("/servers").status == 200
+    assert daemons.log_in(cloud.daemon.base)
+
+
 def test_wrong_words_are_a_usage_error(cloud):
     assert "invalid choice" in manage(cloud, "db", "sing", status=2)
     assert "usage" in manage(cloud, status=2)
