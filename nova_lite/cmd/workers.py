@@ -7,7 +7,7 @@ from nova_lite import exception, log
 from nova_lite.api.metadata.application import MetadataApplication
 from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
-from nova_lite.compute import removal, task
+from nova_lite.compute import moves, removal, task
 from nova_lite.compute.worker import delete, resize
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.manager import ComputeWorker
@@ -44,13 +44,13 @@ def scheduler(here: Site) -> Daemon:
 
     conf = here.conf
     daemon = _daemon(here, "nova-scheduler", conf.host)
-    manager = scheduling.manager(here, task.fail, daemon.hears_others)
+    manager = scheduling.manager(here, task.fail, daemon.hears_others, moves.give_up)
     daemon.register()
     daemon.on_start(manager.start)
     _serve(here, daemon, SchedulerInterface, manager)
     daemon.every(min(1.0, conf.service.report_interval), manager.tick)
     daemon.every(conf.service.sweep_interval, Sweep(
-        here.db, manager.place_servers, removal.end, conf.service.down_time, daemon.hears_others).run)
+        here.db, manager, removal.end, moves.give_up, conf.service.down_time, daemon.hears_others).run)
     return daemon
 
 

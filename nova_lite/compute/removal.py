@@ -2,6 +2,7 @@
 from nova_lite import clock, exception
 from nova_lite.compute import quota, states, task
 from nova_lite.db import allocations
+from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
 from nova_lite.network.actions import server_ports
@@ -46,6 +47,7 @@ def remove(tx, server: Server, token: str, host: str | None) -> list[str]:
         raise exception.TaskLost(token=token, server_id=server.id)
     _give_back(tx, server)
     allocations.release(tx, server.id)
+    moves_.end(tx, server.id, "error")
     networks = server_ports.release(tx, server.id)
     servers_.end_action(tx, server.id, request_id, "compute_terminate_instance", started, host, "Success")
     return networks

@@ -19,10 +19,12 @@ def new_token() -> str:
     return str(uuid.uuid4())
 
 
-def begin(tx, ctx: RequestContext, server: Server, action: str, detail: dict | None = None, ignore_lock: bool = False) -> str:
+def begin(tx, ctx: RequestContext, server: Server, action: str, detail: dict | None = None, ignore_lock: bool = False,
+          host: str | None = None) -> str:
     """Start ``action`` on the server for ``ctx`` and record it as an instance action; the token.
 
-    ``detail``: what the worker must know besides the row. One UPDATE decides. Raises Conflict, naming action and state: TaskInProgress while
+    ``detail``: what the worker must know besides the row. ``host``: who carries it out where that is not the server's own; for a move
+    servers.ANY_SCHEDULER. One UPDATE decides. Raises Conflict, naming action and state: TaskInProgress while
     another task runs, ServerLocked when the server is locked and ``ignore_lock`` is False.
     """
     row = states.ACTIONS[action]
@@ -33,7 +35,7 @@ def begin(tx, ctx: RequestContext, server: Server, action: str, detail: dict | N
     token = new_token()
     won = servers_.begin_task(tx, server.id, allowed=row.allowed, interrupts=row.interrupts, task_id=token, task_action=action,
                               task_state=row.task_state, task_started_at=now, task_deadline=deadline(action, now),
-                              task_request_id=ctx.request_id, task_detail=detail)
+                              task_request_id=ctx.request_id, task_detail=detail, task_host=host)
     if not won:
         raise _refusal(tx, server.id, asked)
     servers_.add_action(tx, server.id, asked, ctx, now)
@@ -96,7 +98,21 @@ def take_over(tx, server: Server, token: str) -> str:
     return fresh
 
 
+def hand_over(tx, server: Server, token: str, host: str | None, **changes) -> str:
+    """Let the worker of ``host`` go on with the task (None: the server's own), under a new token that the present holder has not; the token.
+
+    Raises TaskLost.
+    """
+    fresh = new_token()
+    now = clock.now()
+    if not servers_.update_task(tx, server.id, token, task_id=fresh, task_host=host, task_started_at=now,
+                                task_deadline=deadline(server.task_action, now), **changes):
+        raise exception.TaskLost(token=token, server_id=server.id)
+    return fresh
+
+
 def _end(tx, server: Server, token: str, changes: dict) -> None:
-    cleared = dict.fromkeys(("task_id", "task_action", "task_state", "task_started_at", "task_deadline", "task_request_id", "task_detail"))
+    cleared = dict.fromkeys(("task_id", "task_action", "task_state", "task_started_at", "task_deadline", "task_request_id", "task_detail",
+                             "task_host"))
     if not servers_.update_task(tx, server.id, token, **{**cleared, **changes}):
         raise exception.TaskLost(token=token, server_id=server.id)

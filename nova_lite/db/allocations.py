@@ -50,7 +50,7 @@ def waiting_together(tx: orm.Session, reservations: Iterable[str]) -> list[Serve
         if not server.request.get("attempts")]
 
 
-def take(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int = 1) -> bool:
+def take(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int = 1, building: bool = True) -> bool:
     """Raise a host's usage for ``servers`` servers of this size each, if all of it fits; False changes nothing.
 
     Fits: used + amount <= (total - reserved) * ratio for each resource, and no single server is larger than what the host has.
@@ -63,7 +63,7 @@ def take(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int
             (Host.disk_gb_used, disk_gb, Host.disk_gb, Host.disk_gb_reserved, Host.disk_ratio))
     ]
     sizes = (Host.vcpus >= vcpus, Host.memory_mb >= memory_mb, Host.disk_gb >= disk_gb)
-    done = tx.execute(_usage(host_id, vcpus, memory_mb, disk_gb, servers, building=servers).where(*fits, *sizes))
+    done = tx.execute(_usage(host_id, vcpus, memory_mb, disk_gb, servers, building=servers if building else 0).where(*fits, *sizes))
     return done.rowcount == 1
 
 
@@ -150,6 +150,15 @@ def _hand_over(tx, claims):
     if values:
         tx.execute(_HAND_OVER, values)
     return [each for each in claims if still.get(each.server_id) != each.token]
+
+
+def add(tx: orm.Session, server_id: str, host_id: int, vcpus: int, memory_mb: int, disk_gb: int) -> bool:
+    """Room on one more host for a server that moves or returns, if it fits; False changes nothing. The server must hold none there."""
+    if not take(tx, host_id, vcpus, memory_mb, disk_gb, building=False):
+        return False
+    tx.execute(sa.insert(Allocation).values(server_id=server_id, host_id=host_id, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb,
+                                            created_at=clock.now()))
+    return True
 
 
 def give_up(tx: orm.Session, server_ids: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from nova_lite import clock
+from nova_lite import clock, exception
 from nova_lite.db.allocations import audit, build_ended, claim, release  # noqa: F401 - the rest of what callers change of hosts
 from nova_lite.db.models.compute import Aggregate, AggregateHost, Host, Server, Service
 from nova_lite.db.now import now
@@ -144,6 +144,14 @@ def put_inventory(tx: orm.Session, host: str, epoch: int, **values) -> bool:
 def _plain(value):
     # JSON knows lists only: compare and store what will be read back.
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def get(tx: orm.Session, name: str) -> Host:
+    """The host of that name. Raises HostNotFound."""
+    found = tx.scalar(sa.select(Host).where(Host.name == name))
+    if found is None:
+        raise exception.HostNotFound(host=name)
+    return found
 
 
 def touch(tx: orm.Session, names: Iterable[str]) -> None:

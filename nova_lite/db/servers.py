@@ -68,6 +68,16 @@ def marked_deleted(tx, host: str, before: datetime.datetime) -> list[Server]:
     return list(tx.execute(query).scalars())
 
 
+ANY_SCHEDULER = ""
+"""As ``task_host``: a scheduler has to find the host that the task needs."""
+_RUNS_AT = sa.func.coalesce(Server.task_host, Server.host)
+
+
+def runs_at(server: Server) -> str | None:
+    """The host whose worker carries out the server's task."""
+    return server.host if server.task_host is None else server.task_host
+
+
 def known(tx, server_ids: Iterable[str]) -> dict[str, tuple[str | None, bool]]:
     """``{id: (host, deleted)}`` of those of ``server_ids`` that have a row."""
     rows = tx.execute(sa.select(Server.id, Server.host, Server.deleted).where(Server.id.in_(list(server_ids))))
@@ -99,8 +109,8 @@ def with_task(tx, server_id: str, token: str) -> Server | None:
 
 
 def tasks_of_host(tx, host: str) -> list[Server]:
-    """Servers of a host that have a task, those past claiming included."""
-    return list(tx.execute(sa.select(Server).where(Server.host == host, Server.task_id.is_not(None), Server.deleted.is_(False))).scalars())
+    """Servers that have a task which this host carries out, those past claiming included."""
+    return list(tx.execute(sa.select(Server).where(_RUNS_AT == host, Server.task_id.is_not(None), Server.deleted.is_(False))).scalars())
 
 
 def overdue(tx, now: datetime.datetime, limit: int = 100) -> list[Server]:
@@ -116,9 +126,16 @@ def unplaced(tx, before: datetime.datetime, limit: int = 1000) -> list[tuple[str
     return [tuple(row) for row in tx.execute(query.order_by(Server.task_started_at).limit(limit))]
 
 
+def undirected(tx, before: datetime.datetime, limit: int = 1000) -> list[tuple[str, str]]:
+    """(server id, token) of moves that were begun before ``before`` and have no destination: their doorbell may be lost."""
+    query = sa.select(Server.id, Server.task_id).where(
+        Server.task_host == ANY_SCHEDULER, Server.task_started_at < before, Server.deleted.is_(False))
+    return [tuple(row) for row in tx.execute(query.order_by(Server.task_started_at).limit(limit))]
+
+
 def tasks_on_hosts(tx, hosts: Iterable[str]) -> list[Server]:
-    """Servers of these hosts that have a task: what to take over when the hosts are down."""
-    query = sa.select(Server).where(Server.host.in_(list(hosts)), Server.task_id.is_not(None), Server.deleted.is_(False))
+    """Servers that have a task which one of these hosts carries out: what to take over when the hosts are down."""
+    query = sa.select(Server).where(_RUNS_AT.in_(list(hosts)), Server.task_id.is_not(None), Server.deleted.is_(False))
     return list(tx.execute(query).scalars())
 
 
@@ -224,7 +241,7 @@ def mark_deleted(tx, server_id: str, token: str, **changes) -> bool:
     """The row of a server that is gone: kept for the audit, seen only by administrators who ask for deleted ones."""
     now = clock.now()
     return update_task(tx, server_id, token, deleted=True, deleted_at=now, terminated_at=now, vm_state="deleted", task_state=None, task_id=None,
-                       task_action=None, task_deadline=None, task_started_at=None, task_detail=None, power_state=0, **changes)
+                       task_action=None, task_deadline=None, task_started_at=None, task_detail=None, task_host=None, power_state=0, **changes)
 
 
 def settle_power(tx, server_id: str, host: str, power_state: int, vm_state: str, follows: Iterable[str]) -> bool:

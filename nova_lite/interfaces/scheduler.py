@@ -11,6 +11,10 @@ class SchedulerInterface(Interface):
     def place_servers(self, ctx, *, server_ids: list, tokens: list):
         """Find hosts for servers whose task is ``scheduling`` (``tokens`` pairs with ``server_ids``); each claim rings that host."""
 
+    @cast
+    def place_moves(self, ctx, *, server_ids: list, tokens: list):
+        """Find destinations for servers whose task is a move that has none; each ring goes to the worker that carries it out."""
+
     @broadcast
     def hosts_changed(self, ctx, *, names: list):
         """These hosts changed (inventory, service, aggregates): read them before the next decision."""

@@ -14,6 +14,7 @@ from nova_lite.db.engine import Database
 from nova_lite.scheduler import claims, hints, plugins
 from nova_lite.scheduler.core import explain
 from nova_lite.scheduler.core.request import Options, Request
+from nova_lite.scheduler.destinations import Directions
 from nova_lite.scheduler.groups import Groups
 from nova_lite.scheduler.hosts import HostView, seconds_since_1970
 
@@ -38,14 +39,16 @@ class Settings:
 
 
 class Manager:
-    """``compute``: client of ComputeInterface. ``fail(tx, server, token, error, event=, code=)`` ends a server's task with a fault.
+    """``compute``: client of ComputeInterface. ``fail(tx, server, token, error, event=, code=)`` ends a server's task with a fault, ``give_up``
+    a move, with the same arguments.
 
     ``hears_hosts()``: whether a host's silence says that it is down. While it does not, servers that find no host wait for the sweep's
     next bell. Raises ValueError when the options name a filter or weigher that does not exist.
     """
 
-    def __init__(self, db: Database, compute, fail: Callable, settings: Settings, hears_hosts: Callable[[], bool] = lambda: True):
-        self._db, self._hears_hosts = db, hears_hosts
+    def __init__(self, db: Database, compute, fail: Callable, settings: Settings, hears_hosts: Callable[[], bool] = lambda: True,
+                 give_up: Callable | None = None):
+        self._db, self._hears_hosts, self._give_up = db, hears_hosts, give_up
         self._compute = compute
         self._fail = fail
         self._settings = settings
@@ -66,6 +69,30 @@ class Manager:
             batch, self._waiting = self._waiting, []
             if batch:
                 self._place(batch)
+
+    def place_moves(self, ctx: RequestContext, *, server_ids: list, tokens: list) -> None:
+        """Find destinations for servers that move; each claim rings the worker that carries the move out, each refusal ends it."""
+        for server_id, token in zip(server_ids, tokens, strict=True):
+            with self._deciding:
+                found = self._direct(server_id, token)
+            if found is not None:
+                try:
+                    self._compute.run_task(ctx, found.host, server_id=found.server_id, token=found.token)
+                except exception.Unavailable as error:
+                    LOG.warning("The move of server %s waits on host %s, which could not be rung: %s", server_id, found.host, error)
+
+    def _direct(self, server_id: str, token: str):
+        directions = Directions(self._view, self._rules, self._settings.default_schedule_zone, self._give_up)
+        for turn in range(TRIES):
+            try:
+                with self._db.write() as tx:
+                    return directions.find(tx, server_id, token, self._hears_hosts())
+            except exception.TaskLost:
+                LOG.info("Server %s no longer waits for a destination", server_id)
+                return None
+            except exception.DatabaseDeadlock:
+                if turn == TRIES - 1:
+                    raise
 
     def hosts_changed(self, ctx: RequestContext, *, names: list) -> None:
         """Read these hosts before the next decision."""

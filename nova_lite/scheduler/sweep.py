@@ -21,13 +21,14 @@ BELL_AGE = 3.0
 
 
 class Sweep:
-    """``place(ctx, server_ids=, tokens=)`` is the scheduler's own, ``remove(tx, server, token, host)`` ends a delete; ``down_time``: seconds.
+    """``manager``: the scheduler's own. ``remove(tx, server, token, host)`` ends a delete, ``give_up(tx, server, token, why, host)`` a move.
 
-    ``hears_hosts()``: whether a host's silence says that it is down.
+    ``down_time``: seconds. ``hears_hosts()``: whether a host's silence says that it is down.
     """
 
-    def __init__(self, db: Database, place: Callable, remove: Callable, down_time: float, hears_hosts: Callable[[], bool]):
-        self._db, self._place, self._remove, self._down_time, self._hears_hosts = db, place, remove, down_time, hears_hosts
+    def __init__(self, db: Database, manager, remove: Callable, give_up: Callable, down_time: float, hears_hosts: Callable[[], bool]):
+        self._db, self._manager, self._remove, self._give_up = db, manager, remove, give_up
+        self._down_time, self._hears_hosts = down_time, hears_hosts
 
     def run(self) -> None:
         """One round."""
@@ -42,9 +43,11 @@ class Sweep:
 
     def _ring_again(self) -> None:
         with self._db.read() as tx:
-            waiting = servers_.unplaced(tx, clock.now() - clock.seconds(BELL_AGE))
-        if waiting:
-            self._place(RequestContext.for_service(), server_ids=[server_id for server_id, _ in waiting], tokens=[token for _, token in waiting])
+            old = clock.now() - clock.seconds(BELL_AGE)
+            waiting, moving = servers_.unplaced(tx, old), servers_.undirected(tx, old)
+        for place, found in ((self._manager.place_servers, waiting), (self._manager.place_moves, moving)):
+            if found:
+                place(RequestContext.for_service(), server_ids=[server_id for server_id, _ in found], tokens=[token for _, token in found])
 
     def _of_dead_hosts(self) -> list:
         if not self._hears_hosts():
@@ -63,13 +66,16 @@ class Sweep:
                     return
                 if server.task_action == "create" and server.host is not None:
                     fresh = self._place_elsewhere(tx, server)
+                elif "place" in (server.task_detail or {}):
+                    self._give_up(tx, server, server.task_id, why)
+                    return
                 else:
                     task.fail(tx, server, server.task_id, why, server.host)
                     return
         except exception.TaskLost:
             return
         ctx = dataclasses.replace(RequestContext.for_service(), request_id=server.task_request_id or "-")
-        self._place(ctx, server_ids=[server.id], tokens=[fresh])
+        self._manager.place_servers(ctx, server_ids=[server.id], tokens=[fresh])
 
     def _place_elsewhere(self, tx, server) -> str:
         request = dict(server.request)

@@ -7,7 +7,9 @@ exception.HypervisorError and its leaves, exception.ImageUnusable.
 import abc
 from collections.abc import Callable, Iterable, Iterator
 
+from nova_lite import exception
 from nova_lite.virt import types
+from nova_lite.virt.moves import Moves
 
 Fetch = Callable[[str], Iterator[bytes]]
 """Given an image id, yields its bytes in chunks; raises exception.ImageNotFound or exception.Unavailable."""
@@ -135,6 +137,10 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def diagnostics(self, server_id: str) -> types.Diagnostics:
         """What the guest has used since it was started; a guest that is off has its state and little else. Raises GuestNotFound."""
+
+    def moves(self) -> Moves:
+        """How guests of this driver are taken to another host. Raises HypervisorError where they cannot be."""
+        raise exception.HypervisorError(reason=f"guests of {type(self).__name__} stay on their host")
 
     @abc.abstractmethod
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:

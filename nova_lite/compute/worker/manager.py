@@ -37,6 +37,8 @@ HANDLERS: dict[str, Handler] = {
     "delete": delete.delete,
 }
 """Who carries out which action of compute.states."""
+UNDOERS = {}
+"""Who puts back, on the server's own host, what was before a move that failed elsewhere."""
 EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
           "trigger_crash_dump": "compute_trigger_crash_dump", "attach_interface": "compute_attach_interface",
           "detach_interface": "compute_detach_interface", "change_password": "compute_set_admin_password"}
@@ -132,7 +134,7 @@ class ComputeWorker:
     def _mine(self, server_id: str, token: str):
         with self.shop.db.read() as tx:
             server = servers_.with_task(tx, server_id, token)
-        if server is None or server.host != self.shop.host:
+        if server is None or servers_.runs_at(server) != self.shop.host:
             LOG.debug("task %s of server %s is not (any more) for this host", token, server_id)
             return None
         return server
@@ -152,12 +154,13 @@ class ComputeWorker:
     def _carry_out(self, job: Job) -> exception.Conflict | None:
         log.set_request_id(job.ctx.request_id)
         action = job.server.task_action
+        handler = UNDOERS[action] if "undo" in (job.server.task_detail or {}) else HANDLERS[action]
         try:
             if action == "create" and self._builds is not None:
                 with self._builds:
-                    changes = HANDLERS[action](job)
+                    changes = handler(job)
             else:
-                changes = HANDLERS[action](job)
+                changes = handler(job)
             if changes is not None:
                 with self.shop.db.write() as tx:
                     task.finish(tx, job.server, job.token, self.shop.host, job.started, EVENTS[action], **changes)

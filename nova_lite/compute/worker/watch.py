@@ -2,6 +2,7 @@
 from nova_lite import exception, log
 from nova_lite.compute import states
 from nova_lite.compute.worker.manager import ComputeWorker
+from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.virt.types import LifecycleEvent, PowerState
 
@@ -60,7 +61,7 @@ class Watcher:
             LOG.info("server %s is %s now: its guest changed by itself", server_id, SETTLED[state])
 
     def remove_leftovers(self) -> list[str]:
-        """End guests and remove files of servers that are deleted or moved to another host; the ids removed.
+        """End guests and remove files of servers that are deleted or moved to another host for good; the ids removed.
 
         An id without a row is nobody's that this database knows: it is reported and left alone.
         """
@@ -69,6 +70,7 @@ class Watcher:
             return []
         with self._shop.db.read() as tx:
             known = servers_.known(tx, here)
+            moving = moves_.hosts(tx, here)
         removed = []
         for server_id in sorted(here):
             if self._worker.is_busy(server_id):
@@ -77,7 +79,7 @@ class Watcher:
                 LOG.warning("guest or files of server %s are here, which is not in the database; they are left alone", server_id)
                 continue
             host, deleted = known[server_id]
-            if deleted or host != self._shop.host:
+            if deleted or host != self._shop.host and self._shop.host not in moving.get(server_id, ()):
                 self._remove(server_id)
                 removed.append(server_id)
         return removed

@@ -20,6 +20,7 @@ from nova_lite.db.models.compute import (  # noqa: F401
 )
 from nova_lite.db.models.identity import *  # noqa: F403
 from nova_lite.db.models.image import *  # noqa: F403
+from nova_lite.db.models.moves import Move  # noqa: F401
 from nova_lite.db.models.network import *  # noqa: F403
 
 __all__ = ["Base"]

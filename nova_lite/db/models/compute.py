@@ -11,9 +11,11 @@ from nova_lite.db.models.base import Base, Json, LongText, Moment, Name, Owner, 
 class Server(Base):
     """A server: what the user asked for, what it is now, and the task that works on it.
 
+    ``disks``: what the user said of its local disks (compute.local_disks); the flavor says the rest.
     ``flavor`` and ``image_properties`` are copies, so that a changed flavor or image does not change the server. ``request`` holds what only
     the build needs (networks asked for, personality, hints, admin password) and is emptied once the server is ACTIVE. ``decision``: how the
-    scheduler came to its host, or why it found none.
+    scheduler came to its host, or why it found none. ``task_host``: who carries out the task where that is not ``host``; empty while a
+    scheduler has to say so.
     """
 
     __tablename__ = "servers"
@@ -53,6 +55,7 @@ class Server(Base):
     access_ip_v4: Mapped[str | None] = mapped_column(sa.String(45))
     access_ip_v6: Mapped[str | None] = mapped_column(sa.String(45))
     root_device: Mapped[str] = mapped_column(sa.String(32), default="/dev/vda")
+    disks: Mapped[list] = mapped_column(Json, default=list)
     meta: Mapped[dict] = mapped_column(Json, default=dict)
     told_password: Mapped[str | None] = mapped_column(sa.String(1020))
     trusted_certs: Mapped[list | None] = mapped_column(Json)
@@ -65,6 +68,7 @@ class Server(Base):
     task_deadline: Mapped[datetime.datetime | None] = mapped_column(Moment)
     task_request_id: Mapped[str | None] = mapped_column(sa.String(64))
     task_detail: Mapped[dict | None] = mapped_column(Json)
+    task_host: Mapped[str | None] = mapped_column(Name)
     __table_args__ = (
         sa.Index("ix_servers_project", "project_id", "deleted", "created_at", "id"),
         sa.Index("ix_servers_host", "host", "deleted"),

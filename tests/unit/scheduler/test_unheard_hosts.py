@@ -1,9 +1,11 @@
 """While no daemon can report, as when the broker is away, silence does not make hosts dead: servers wait, tasks are left to their workers."""
+import types
+
 import pytest
 import sqlalchemy as sa
 
 from nova_lite import clock
-from nova_lite.compute import task
+from nova_lite.compute import moves, task
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
 from nova_lite.db.models import Service
@@ -54,7 +56,8 @@ def test_a_server_waits_while_hosts_cannot_be_heard(cloud, silent_host):
 def test_the_sweep_takes_no_task_from_a_host_that_cannot_be_heard(cloud, silent_host):
     ears, placed = Ears(), []
     server_id = cloud.server(task_action="reboot", task_state="rebooting", vm_state="active", host="a")
-    sweep = Sweep(cloud.db, lambda *args, **kwargs: placed.append(kwargs), allocations.release, 60.0, ears)
+    manager = types.SimpleNamespace(place_servers=lambda ctx, **kwargs: placed.append(kwargs), place_moves=None)
+    sweep = Sweep(cloud.db, manager, allocations.release, moves.give_up, 60.0, ears)
     sweep.run()
     assert cloud.find(server_id).task_id == "t"
     ears.hear = True

@@ -454,6 +454,7 @@ def upgrade() -> None:
     sa.Column('access_ip_v4', sa.String(length=45), nullable=True),
     sa.Column('access_ip_v6', sa.String(length=45), nullable=True),
     sa.Column('root_device', sa.String(length=32), nullable=False),
+    sa.Column('disks', base.Json(), nullable=False),
     sa.Column('meta', base.Json(), nullable=False),
     sa.Column('told_password', sa.String(length=1020), nullable=True),
     sa.Column('trusted_certs', base.Json(), nullable=True),
@@ -466,6 +467,7 @@ def upgrade() -> None:
     sa.Column('task_deadline', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
     sa.Column('task_request_id', sa.String(length=64), nullable=True),
     sa.Column('task_detail', base.Json(), nullable=True),
+    sa.Column('task_host', sa.String(length=255), nullable=True),
     sa.ForeignKeyConstraint(['group_id'], ['server_groups.id'], name=op.f('fk_servers_group_id_server_groups'), ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_servers')),
     mysql_charset='utf8mb4',
@@ -525,6 +527,38 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('allocations', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_allocations_host_id'), ['host_id'], unique=False)
+
+    op.create_table('moves',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.String(length=36), nullable=False),
+    sa.Column('server_id', sa.String(length=36), nullable=False),
+    sa.Column('type', sa.String(length=16), nullable=False),
+    sa.Column('status', sa.String(length=32), nullable=False),
+    sa.Column('open', sa.Boolean(), nullable=False),
+    sa.Column('source_host', sa.String(length=255), nullable=True),
+    sa.Column('source_node', sa.String(length=255), nullable=True),
+    sa.Column('dest_host', sa.String(length=255), nullable=True),
+    sa.Column('dest_node', sa.String(length=255), nullable=True),
+    sa.Column('dest_address', sa.String(length=255), nullable=True),
+    sa.Column('old_flavor_id', sa.Integer(), nullable=True),
+    sa.Column('new_flavor_id', sa.Integer(), nullable=True),
+    sa.Column('user_id', sa.String(length=64), nullable=True),
+    sa.Column('project_id', sa.String(length=64), nullable=True),
+    sa.Column('progress', base.Json(), nullable=False),
+    sa.Column('detail', base.Json(), nullable=False),
+    sa.Column('created_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
+    sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.Column('ended_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
+    sa.ForeignKeyConstraint(['server_id'], ['servers.id'], name=op.f('fk_moves_server_id_servers')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_moves')),
+    sa.UniqueConstraint('uuid', name=op.f('uq_moves_uuid')),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('moves', schema=None) as batch_op:
+        batch_op.create_index('ix_moves_created', ['created_at', 'id'], unique=False)
+        batch_op.create_index('ix_moves_server', ['server_id', 'open'], unique=False)
 
     op.create_table('port_addresses',
     sa.Column('network_id', sa.String(length=36), nullable=False),
@@ -627,6 +661,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_port_addresses_port_id'))
 
     op.drop_table('port_addresses')
+    with op.batch_alter_table('moves', schema=None) as batch_op:
+        batch_op.drop_index('ix_moves_server')
+        batch_op.drop_index('ix_moves_created')
+
+    op.drop_table('moves')
     with op.batch_alter_table('allocations', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_allocations_host_id'))
 

@@ -1,0 +1,57 @@
+"""What all moves of a server have in common: how one begins, and how one that failed gives back what it took.
+
+A move is a task whose detail holds ``place``, what a scheduler must know (see ``begin``), then ``to``, the host that it chose, and ``undo``, the
+reason, once the server's own host has to put back what was. Used by both halves of each move, the scheduler and the sweep.
+"""
+from nova_lite import exception
+from nova_lite.compute import room, task
+from nova_lite.context import RequestContext
+from nova_lite.db import allocations
+from nova_lite.db import moves as moves_
+from nova_lite.db import servers as servers_
+from nova_lite.db.models import Server
+
+
+def begin(tx, ctx: RequestContext, server: Server, action: str, type_: str | None = None, *, runs_at_source: bool = False, flavor: dict | None = None,
+          destination: str | None = None, forced: bool = False, excluded: list[str] = (), zone: str | None = None, same_host: bool = False,
+          detail: dict | None = None, ignore_lock: bool = False) -> str:
+    """Begin the task ``action`` for which a scheduler has to find a host; the token, with which to ring ``scheduler.place_moves``.
+
+    ``type_``: of the row that the API lists as a migration, None for none. ``runs_at_source``: whether the server's own worker carries it out,
+    else the destination's. ``flavor``: other than the server's. ``destination``: the only host in question, judged by the filters unless
+    ``forced``. ``same_host``: the server's own host will do too. ``detail``: what else the worker must know. Raises as task.begin.
+    """
+    place = {"flavor": flavor, "destination": destination, "forced": forced, "excluded": list(excluded), "zone": zone,
+             "runs_at_source": runs_at_source, "both": room.both(server.flavor, flavor or server.flavor) if same_host else None}
+    if not same_host and server.host is not None:
+        place["excluded"].append(server.host)
+    token = task.begin(tx, ctx, server, action, {**(detail or {}), "place": place}, ignore_lock, host=servers_.ANY_SCHEDULER)
+    if type_ is not None:
+        moves_.add(tx, server, type_, ctx, new_flavor_id=(flavor or server.flavor).get("id"))
+    return token
+
+
+def give_up(tx, server: Server, token: str, error: BaseException | str, done_by: str | None = None, status: str = "error", **how) -> str | None:
+    """The move failed. Where another host than the server's carried it out, the server's own goes on to undo it: the new token to ring it with.
+
+    Else the task ends, room on the destination is given back, the migration ends with ``status``; None. ``how``: as task.fail takes.
+    Raises TaskLost.
+    """
+    detail = server.task_detail
+    to = detail.get("to")
+    own = server.host
+    if to and own is not None and servers_.runs_at(server) != own and "undo" not in detail:
+        allocations.release(tx, server.id, to["host"])
+        return task.hand_over(tx, server, token, None, task_detail={**detail, "undo": str(error) or type(error).__name__})
+    if to and to["host"] == own:
+        allocations.change(tx, server.id, own, **room.room(server.flavor))
+    elif to:
+        allocations.release(tx, server.id, to["host"])
+    moves_.end(tx, server.id, status)
+    task.fail(tx, server, token, error, done_by, **how)
+    return None
+
+
+def undone(tx, server: Server, token: str, done_by: str, status: str = "error", **how) -> None:
+    """The server's own host has put back what was: the task ends with the reason for which it was undone. Raises TaskLost."""
+    give_up(tx, server, token, exception.HypervisorError(server.task_detail["undo"]), done_by, status, **how)

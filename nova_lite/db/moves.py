@@ -1,0 +1,53 @@
+"""Moves of servers: the rows that the API lists as migrations. Beginning, changing and ending one; finding those of a server or a host."""
+import uuid
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from nova_lite import clock
+from nova_lite.db.models import Move
+
+MIGRATION, RESIZE, LIVE, EVACUATION = "migration", "resize", "live-migration", "evacuation"
+"""Types of moves, in the API's words."""
+
+
+def add(tx, server, type_: str, ctx, *, new_flavor_id: int | None = None, detail: dict | None = None) -> int:
+    """Record that ``server`` shall move from where it is; the id. ``detail``: what must be known until it has ended."""
+    values = {"uuid": str(uuid.uuid4()), "server_id": server.id, "type": type_, "status": "queued" if type_ == LIVE else "accepted",
+              "source_host": server.host, "source_node": server.node, "old_flavor_id": server.flavor.get("id"),
+              "new_flavor_id": server.flavor.get("id") if new_flavor_id is None else new_flavor_id, "user_id": ctx.user_id,
+              "project_id": ctx.project_id, "detail": detail or {}, "progress": {}}
+    return tx.execute(sa.insert(Move).values(**values)).inserted_primary_key[0]
+
+
+def get(tx, move_id: int) -> Move | None:
+    """One move by its number."""
+    return tx.execute(sa.select(Move).where(Move.id == move_id).execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def open_of(tx, server_id: str) -> Move | None:
+    """The move of a server that has not ended: a server has at most one."""
+    query = sa.select(Move).where(Move.server_id == server_id, Move.open.is_(True)).order_by(Move.id.desc()).limit(1)
+    return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def update(tx, move_id: int, **changes) -> bool:
+    """Change columns of a move that has not ended; False when there is none."""
+    query = sa.update(Move).where(Move.id == move_id, Move.open.is_(True))
+    return tx.execute(query.values(updated_at=clock.now(), **changes)).rowcount == 1
+
+
+def end(tx, server_id: str, status: str) -> None:
+    """The open move of a server, if it has one, has ended with ``status``."""
+    now = clock.now()
+    tx.execute(sa.update(Move).where(Move.server_id == server_id, Move.open.is_(True)).values(
+        open=False, status=status, updated_at=now, ended_at=now))
+
+
+def hosts(tx, server_ids: Iterable[str]) -> dict[str, set[str]]:
+    """``{server id: hosts}`` that open moves of these servers take part in: what is there of a server must stay."""
+    rows = tx.execute(sa.select(Move.server_id, Move.source_host, Move.dest_host).where(Move.server_id.in_(list(server_ids)), Move.open.is_(True)))
+    found: dict[str, set[str]] = {}
+    for server_id, *both in rows:
+        found.setdefault(server_id, set()).update(host for host in both if host)
+    return found
