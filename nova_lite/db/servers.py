@@ -71,6 +71,8 @@ def marked_deleted(tx, host: str, before: datetime.datetime) -> list[Server]:
 ANY_SCHEDULER = ""
 """As ``task_host``: a scheduler has to find the host that the task needs."""
 _RUNS_AT = sa.func.coalesce(Server.task_host, Server.host)
+_AT_WORK = sa.and_(Server.task_deadline.is_not(None), Server.deleted.is_(False))
+"""Has a task: few servers do, and the index on deadlines finds them."""
 
 
 def runs_at(server: Server) -> str | None:
@@ -110,7 +112,7 @@ def with_task(tx, server_id: str, token: str) -> Server | None:
 
 def tasks_of_host(tx, host: str) -> list[Server]:
     """Servers that have a task which this host carries out, those past claiming included."""
-    return list(tx.execute(sa.select(Server).where(_RUNS_AT == host, Server.task_id.is_not(None), Server.deleted.is_(False))).scalars())
+    return list(tx.execute(sa.select(Server).where(_RUNS_AT == host, _AT_WORK)).scalars())
 
 
 def overdue(tx, now: datetime.datetime, limit: int = 100) -> list[Server]:
@@ -129,13 +131,13 @@ def unplaced(tx, before: datetime.datetime, limit: int = 1000) -> list[tuple[str
 def undirected(tx, before: datetime.datetime, limit: int = 1000) -> list[tuple[str, str]]:
     """(server id, token) of moves that were begun before ``before`` and have no destination: their doorbell may be lost."""
     query = sa.select(Server.id, Server.task_id).where(
-        Server.task_host == ANY_SCHEDULER, Server.task_started_at < before, Server.deleted.is_(False))
+        Server.task_host == ANY_SCHEDULER, Server.task_started_at < before, _AT_WORK)
     return [tuple(row) for row in tx.execute(query.order_by(Server.task_started_at).limit(limit))]
 
 
 def tasks_on_hosts(tx, hosts: Iterable[str]) -> list[Server]:
     """Servers that have a task which one of these hosts carries out: what to take over when the hosts are down."""
-    query = sa.select(Server).where(_RUNS_AT.in_(list(hosts)), Server.task_id.is_not(None), Server.deleted.is_(False))
+    query = sa.select(Server).where(_RUNS_AT.in_(list(hosts)), _AT_WORK)
     return list(tx.execute(query).scalars())
 
 

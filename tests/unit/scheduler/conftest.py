@@ -37,6 +37,7 @@ class Cloud:
             tx.add(Server(**{
                 "id": server_id, "project_id": "p", "user_id": "u", "reservation_id": "r-1", "launch_index": index, "name": "s", "hostname": "s",
                 "changed_at": clock.now(), "vm_state": "building", "task_state": "scheduling", "task_action": "create", "task_id": token,
+                "task_deadline": clock.now() + clock.seconds(600),
                 "task_request_id": "req-1", "flavorid": "1", "flavor": flavor, "image": image or {"properties": {}}, "request": request or {},
                 **values}))
         return server_id
