@@ -18,11 +18,6 @@ def describe(tx: orm.Session, network_id: str) -> tuple[Network | None, list[Sub
     return (rows[0][0] if rows else None), [subnet for _, subnet in rows if subnet is not None]
 
 
-def mtus(tx: orm.Session, network_ids: list[str]) -> dict[str, int]:
-    """{network id: MTU}."""
-    return {row.id: row.mtu for row in tx.execute(sa.select(Network.id, Network.mtu).where(Network.id.in_(network_ids)))}
-
-
 def plugged(tx: orm.Session, network_id: str, host: str) -> list[tuple[str, str, str | None, str | None]]:
     """(port id, mac, address, subnet id) of the network's ports on the host; ports without address once, with None."""
     query = (sa.select(Port.id, Port.mac, PortAddress.address, PortAddress.subnet_id)

@@ -2,12 +2,15 @@
 import datetime
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from nova_lite import clock, exception
 from nova_lite.context import RequestContext
-from nova_lite.db.models import Server, ServerAction, ServerActionEvent, ServerFault, ServerTag
+from nova_lite.db.models import Server, ServerAction, ServerFault, ServerTag
 
 
 # ---- rows --------------------------------------------------------------------------------------------------------------------
@@ -183,6 +186,19 @@ def faults(tx, server_ids: Iterable[str]) -> dict[str, ServerFault]:
 
 
 # ---- actions -----------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ActionEvent:
+    """A step of an action, done by one worker on ``host``. ``result``: Success or Error."""
+
+    event: str
+    start_time: datetime.datetime
+    finish_time: datetime.datetime
+    result: str
+    host: str | None
+    details: str | None
+    traceback: str | None
+
+
 def add_action(tx, server_id: str, action: str, ctx: RequestContext, now: datetime.datetime, finished: bool = False) -> None:
     """The audit row of a request; ``finished`` for one that is done at once."""
     add_actions(tx, [server_id], action, ctx, now, finished)
@@ -197,26 +213,22 @@ def add_actions(tx, server_ids: Iterable[str], action: str, ctx: RequestContext,
 
 def end_action(tx, server_id: str, request_id: str | None, event: str, started: datetime.datetime, host: str | None, result: str, *,
                message: str | None = None, traceback: str | None = None, details: str | None = None) -> None:
-    """The end of the action that ``request_id`` asked for, with the event of the step that ended it."""
+    """The end of the action that ``request_id`` asked for, with the event of the step that ended it. One that ended before only gets the event."""
     now = clock.now()
-    chosen = sa.select(sa.func.max(ServerAction.id)).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id)
-    values = [chosen.scalar_subquery(), *(sa.literal(value, type_) for value, type_ in (
-        (event, sa.String()), (started, ServerActionEvent.start_time.type), (now, ServerActionEvent.finish_time.type), (result, sa.String()),
-        (host, sa.String()), (details, sa.Text()), (traceback, sa.Text())))]
-    columns = ["action_id", "event", "start_time", "finish_time", "result", "host", "details", "traceback"]
-    exists = sa.exists().where(ServerAction.server_id == server_id, ServerAction.request_id == request_id)
-    tx.execute(sa.insert(ServerActionEvent).from_select(columns, sa.select(*values).where(exists)))
-    changes = {"updated_at": now, "finish_time": now}
-    if message is not None:
-        changes["message"] = message
-    tx.execute(sa.update(ServerAction).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id,
-                                             ServerAction.finish_time.is_(None)).values(**changes))
+    line = orjson.dumps(ActionEvent(event, started, now, result, host, details, traceback)).decode() + "\n"
+    ends_it = ServerAction.finish_time.is_(None)
+    # MariaDB computes each value from those to its left, so finish_time comes last.
+    change = sa.update(ServerAction).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id).ordered_values(
+        (ServerAction.events, sa.func.coalesce(ServerAction.events, "") + line), (ServerAction.updated_at, now),
+        (ServerAction.message, sa.case((ends_it, sa.literal(message, ServerAction.message.type)), else_=ServerAction.message)),
+        (ServerAction.finish_time, sa.func.coalesce(ServerAction.finish_time, now)))
+    tx.execute(change.execution_options(synchronize_session=False))
 
 
 def actions(tx, server_id: str, *, limit: int, marker: str | None = None, since: datetime.datetime | None = None,
             before: datetime.datetime | None = None) -> list[ServerAction]:
     """A server's actions, newest first. ``marker``: the request id of the last one of the page before; Invalid when unknown."""
-    query = sa.select(ServerAction).where(ServerAction.server_id == server_id)
+    query = sa.select(ServerAction).where(ServerAction.server_id == server_id).options(orm.defer(ServerAction.events, raiseload=True))
     if since is not None:
         query = query.where(ServerAction.updated_at >= since)
     if before is not None:
@@ -229,14 +241,17 @@ def actions(tx, server_id: str, *, limit: int, marker: str | None = None, since:
     return list(tx.execute(query.order_by(ServerAction.id.desc()).limit(limit)).scalars())
 
 
-def action_events(tx, server_id: str, request_id: str) -> tuple[ServerAction | None, list[ServerActionEvent]]:
+def action_events(tx, server_id: str, request_id: str) -> tuple[ServerAction | None, list[ActionEvent]]:
     """One action of a server with its events, newest first."""
     action = tx.execute(sa.select(ServerAction).where(ServerAction.server_id == server_id, ServerAction.request_id == request_id)
                         .order_by(ServerAction.id.desc()).limit(1)).scalar_one_or_none()
-    if action is None:
-        return None, []
-    query = sa.select(ServerActionEvent).where(ServerActionEvent.action_id == action.id).order_by(ServerActionEvent.id.desc())
-    return action, list(tx.execute(query).scalars())
+    lines = action.events.split("\n")[:-1] if action is not None and action.events else []
+    return action, [_event(line) for line in reversed(lines)]
+
+
+def _event(line: str) -> ActionEvent:
+    values = orjson.loads(line)
+    return ActionEvent(**{**values, **{name: datetime.datetime.fromisoformat(values[name]) for name in ("start_time", "finish_time")}})
 
 
 def mark_deleted(tx, server_id: str, token: str, **changes) -> bool:

@@ -12,7 +12,7 @@ class NetworkInterface(Interface):
     def prepare(self, ctx, *, network_ids: list):
         """Make bridge, namespace, DHCP (with the leases of all ports bound to this host) and metadata of the networks.
 
-        Answers ``{network_id: {"bridge": name, "mtu": bytes}}`` once a guest may be plugged in.
+        Answers once a guest may be plugged in.
         """
 
     @cast

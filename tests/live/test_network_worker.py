@@ -101,7 +101,7 @@ def two_hosts(cloud, tmp_path, host):
 
 def plug(cloud, host, network_id, fixed_ip=None):
     server_id, nic = cloud.boot(network_id, host.name, fixed_ip)
-    assert host.call("prepare", network_ids=[network_id]) == {network_id: {"bridge": nic["bridge"], "mtu": nic["mtu"]}}
+    host.call("prepare", network_ids=[network_id])
     return server_id, network_host.Guest(host, nic)
 
 

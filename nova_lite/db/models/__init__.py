@@ -12,7 +12,6 @@ from nova_lite.db.models.compute import (  # noqa: F401
     QuotaUsage,
     Server,
     ServerAction,
-    ServerActionEvent,
     ServerFault,
     ServerGroup,
     ServerTag,

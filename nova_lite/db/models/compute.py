@@ -117,7 +117,11 @@ class ServerFault(Base):
 
 
 class ServerAction(Base):
-    """An action asked for: the audit row of a request, with its result."""
+    """An action asked for: the audit row of a request, with its result.
+
+    ``events``: the steps done of it as lines of JSON, the oldest first; db.servers reads and writes them. They are in this row because
+    whoever adds one changes the row as well.
+    """
 
     __tablename__ = "server_actions"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -130,22 +134,8 @@ class ServerAction(Base):
     updated_at: Mapped[datetime.datetime] = mapped_column(Moment)
     finish_time: Mapped[datetime.datetime | None] = mapped_column(Moment)
     message: Mapped[str | None] = mapped_column(Name)
+    events: Mapped[str | None] = mapped_column(LongText)
     __table_args__ = (sa.Index("ix_server_actions_server", "server_id", "request_id"), Base.__table_args__)
-
-
-class ServerActionEvent(Base):
-    """A step of an action, done by one worker. ``result`` is None while it runs, then Success or Error."""
-
-    __tablename__ = "server_action_events"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    action_id: Mapped[int] = mapped_column(sa.ForeignKey("server_actions.id", ondelete="CASCADE"), index=True)
-    event: Mapped[str] = mapped_column(Name)
-    start_time: Mapped[datetime.datetime] = mapped_column(Moment)
-    finish_time: Mapped[datetime.datetime | None] = mapped_column(Moment)
-    result: Mapped[str | None] = mapped_column(Name)
-    host: Mapped[str | None] = mapped_column(Name)
-    details: Mapped[str | None] = mapped_column(LongText)
-    traceback: Mapped[str | None] = mapped_column(LongText)
 
 
 class Flavor(Base):

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from nova_lite import concurrency, exception
 from nova_lite.db import host_networks as db_host_networks
-from nova_lite.network.naming import bridge_name
 from nova_lite.network.worker import description, dhcp, firewall
 from nova_lite.network.worker.bridge import Devices
 from nova_lite.network.worker.metadata import MetadataSockets
@@ -27,7 +26,6 @@ class _Turn:
     lock: concurrency.Lock = dataclasses.field(default_factory=concurrency.Lock)
     asked: int = 0
     served: int = 0
-    mtu: int | None = None
 
 
 class NetworkWorker:
@@ -48,17 +46,14 @@ class NetworkWorker:
         """This host's name."""
         return self._host
 
-    def prepare(self, ctx, *, network_ids: list) -> dict:
-        """Make the networks usable for guests here. {network id: {"bridge", "mtu"}}. Raises NetworkNotFound, CommandFailed."""
+    def prepare(self, ctx, *, network_ids: list) -> None:
+        """Make the networks usable for guests here; nothing with driver = none. Raises NetworkNotFound, CommandFailed."""
         if self._settings.driver == "none":
-            with self._db.read() as tx:
-                mtus = db_host_networks.mtus(tx, network_ids)
-        else:
-            mtus = dict(zip(network_ids, concurrency.map_parallel(self._prepare_one, network_ids, limit=4), strict=True))
-        for network_id in network_ids:
-            if mtus.get(network_id) is None:
+            return
+        made = concurrency.map_parallel(self._prepare_one, network_ids, limit=4)
+        for network_id, found in zip(network_ids, made, strict=True):
+            if not found:
                 raise exception.NetworkNotFound(network_id=network_id)
-        return {network_id: {"bridge": bridge_name(network_id), "mtu": mtus[network_id]} for network_id in network_ids}
 
     def refresh(self, ctx, *, network_ids: list) -> None:
         """Ports here came, changed or left: make it so; a network that no port here needs goes."""
@@ -110,7 +105,8 @@ class NetworkWorker:
     def _turn(self, network_id: str) -> _Turn:
         return self._turns.setdefault(network_id, _Turn())
 
-    def _prepare_one(self, network_id: str) -> int | None:
+    def _prepare_one(self, network_id: str) -> bool:
+        """False: there is no such network."""
         turn = self._turn(network_id)
         turn.asked += 1
         ticket = turn.asked
@@ -119,10 +115,10 @@ class NetworkWorker:
                 upto = turn.asked
                 found = description.load(self._db, network_id, self._host)
                 if found is None:
-                    return None
+                    return False
                 self._provide(found)
-                turn.served, turn.mtu = upto, found.mtu
-            return turn.mtu
+                turn.served = upto
+            return True
 
     def _refresh_one(self, network_id: str) -> None:
         with self._turn(network_id).lock:

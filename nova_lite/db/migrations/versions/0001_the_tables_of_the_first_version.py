@@ -587,6 +587,7 @@ def upgrade() -> None:
     sa.Column('updated_at', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
     sa.Column('finish_time', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
     sa.Column('message', sa.String(length=255), nullable=True),
+    sa.Column('events', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
     sa.ForeignKeyConstraint(['server_id'], ['servers.id'], name=op.f('fk_server_actions_server_id_servers'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_server_actions')),
     mysql_charset='utf8mb4',
@@ -621,32 +622,9 @@ def upgrade() -> None:
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'
     )
-    op.create_table('server_action_events',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('action_id', sa.Integer(), nullable=False),
-    sa.Column('event', sa.String(length=255), nullable=False),
-    sa.Column('start_time', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=False),
-    sa.Column('finish_time', sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql'), nullable=True),
-    sa.Column('result', sa.String(length=255), nullable=True),
-    sa.Column('host', sa.String(length=255), nullable=True),
-    sa.Column('details', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
-    sa.Column('traceback', sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql'), nullable=True),
-    sa.ForeignKeyConstraint(['action_id'], ['server_actions.id'], name=op.f('fk_server_action_events_action_id_server_actions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_server_action_events')),
-    mysql_charset='utf8mb4',
-    mysql_collate='utf8mb4_bin',
-    mysql_engine='InnoDB'
-    )
-    with op.batch_alter_table('server_action_events', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_server_action_events_action_id'), ['action_id'], unique=False)
-
 
 
 def downgrade() -> None:
-    with op.batch_alter_table('server_action_events', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_server_action_events_action_id'))
-
-    op.drop_table('server_action_events')
     op.drop_table('server_tags')
     with op.batch_alter_table('server_faults', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_server_faults_server_id'))
