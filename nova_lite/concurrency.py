@@ -161,6 +161,65 @@ def serve_wsgi(sock: socket.socket, application, limit: int = 1000) -> None:
                          socket_timeout=900, log_output=False, url_length_limit=65536)
 
 
+def take_socket(environ: dict) -> socket.socket:
+    """The connection of a request that ``serve_wsgi`` serves, for an application that goes on in another protocol.
+
+    It waits without limit. The application returns an empty body when it is done, without a call of ``start_response``.
+    """
+    connection = environ["eventlet.input"].get_socket()
+    connection.settimeout(None)
+    eventlet.wsgi.WSGI_LOCAL.already_handled = True
+    return connection
+
+
+class Terminal:
+    """A terminal device as a stream like a socket: ``recv``, ``sendall``, ``close``. Raises OSError where the device does not open."""
+
+    def __init__(self, path: str):
+        self._handle = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read, self._write = eventlet.patcher.original("os").read, eventlet.patcher.original("os").write
+
+    def recv(self, size: int) -> bytes:
+        """At most ``size`` bytes, once there are any; empty or OSError when the other side is gone."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return self._read(self._handle, size)
+            eventlet.hubs.trampoline(self._handle, read=True)
+
+    def sendall(self, data: bytes) -> None:
+        """Write all of ``data``."""
+        while data:
+            try:
+                data = data[self._write(self._handle, data):]
+            except BlockingIOError:
+                eventlet.hubs.trampoline(self._handle, write=True)
+
+    def close(self) -> None:
+        """Let go of the device. Nobody may be waiting in the other methods."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def join_streams(one, other) -> None:
+    """Carry bytes both ways until either stream (``recv``, ``sendall``, ``close``) ends; then both are closed."""
+    ended = Event()
+
+    def carry(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        ended.set()
+    tasks = [spawn(carry, one, other), spawn(carry, other, one)]
+    try:
+        ended.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        one.close()
+        other.close()
+
+
 def wait_for_signal(numbers) -> int:
     """Let the others run until one of the signals ``numbers`` comes; its number. Call from the main thread, once."""
     here, there = socket.socketpair()

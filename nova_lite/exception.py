@@ -149,6 +149,16 @@ class GuestAgentMissing(Conflict):
     message = "QEMU guest agent is not enabled"
 
 
+class ConsoleTypeUnavailable(Invalid):
+    """The guest, its host or the configuration has no console of this type."""
+    message = "Unavailable console type {console_type}."
+
+
+class ConsoleTypeInvalid(Invalid):
+    """No such type of a protocol."""
+    message = "Invalid console type {console_type}"
+
+
 class ImageUnusable(Invalid):
     """The image's bytes are not what its record says, or are of a form that is not safe to run."""
     message = "Image {image_id} is unacceptable: {reason}"

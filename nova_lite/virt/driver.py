@@ -135,6 +135,10 @@ class Driver(abc.ABC):
         """The end of the serial console's log, at most ``max_bytes``; empty before the first output. Raises GuestNotFound."""
 
     @abc.abstractmethod
+    def console(self, server_id: str, kind: str) -> types.Console:
+        """The running guest's ``vnc``, ``spice`` or ``serial`` console. Raises GuestNotFound (off, or none), ConsoleTypeUnavailable."""
+
+    @abc.abstractmethod
     def diagnostics(self, server_id: str) -> types.Diagnostics:
         """What the guest has used since it was started; a guest that is off has its state and little else. Raises GuestNotFound."""
 

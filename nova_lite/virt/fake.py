@@ -4,10 +4,12 @@ It keeps the driver contract to the letter, images included (they are fetched on
 hundred bytes: its console is written when somebody reads it. ``FakeHypervisor`` is the machine, which outlives a driver as real
 guests outlive a worker; what a guest does by itself (switching off, hanging) is done to it there.
 """
+import contextlib
+import socket
 from collections.abc import Callable, Iterable
 
 from nova_lite import clock, concurrency, exception
-from nova_lite.virt import driver, image_format, types
+from nova_lite.virt import driver, fake_console, image_format, types
 from nova_lite.virt.image_digest import Digest
 from nova_lite.virt.types import PowerState
 
@@ -30,7 +32,7 @@ _REMEMBERED = 64
 class FakeGuest:
     """One guest: its state, what it does when asked to shut down, and its power changes for the console."""
 
-    __slots__ = ("deaf", "facts", "has_agent", "history", "nics", "passwords", "state")
+    __slots__ = ("deaf", "facts", "has_agent", "history", "lines", "nics", "passwords", "starts", "state")
 
     def __init__(self, guest: types.Guest):
         self.describe(guest)
@@ -38,6 +40,8 @@ class FakeGuest:
         self.history = b""
         self.passwords: dict[str, str] = {}
         self.deaf = False
+        self.starts = 0
+        self.lines: tuple = ()
 
     def describe(self, guest: types.Guest) -> None:
         """What the guest is when it starts."""
@@ -48,6 +52,19 @@ class FakeGuest:
     def happened(self, what: int) -> None:
         """Add a power change to the console."""
         self.history = (self.history + bytes((what,)))[-_REMEMBERED:]
+
+    def connect(self, kind: str):
+        """A new connection to a console, which lasts until the guest goes off."""
+        visitor, line = fake_console.connect(kind, self.facts[1])
+        self.lines = (*(old for old in self.lines if old.fileno() >= 0), line)
+        return visitor
+
+    def hang_up(self) -> None:
+        """End all connections to the consoles."""
+        for line in self.lines:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+        self.lines = ()
 
     def console(self) -> bytes:
         """All that the console still has."""
@@ -77,12 +94,14 @@ class FakeHypervisor:
         """Start a guest that is off."""
         guest = self.find(server_id)
         guest.happened(BOOTED)
+        guest.starts += 1
         self._change(server_id, guest, PowerState.RUNNING, "started")
 
     def power_off(self, server_id: str, what: int = POWERED_DOWN, by_itself: bool = True) -> None:
         """The guest goes off: from inside, as it stands here; by us with ``by_itself`` False."""
         guest = self.find(server_id)
         guest.happened(what)
+        guest.hang_up()
         self._change(server_id, guest, PowerState.SHUTDOWN, "stopped", by_itself)
 
     def hang(self, server_id: str) -> None:
@@ -324,6 +343,14 @@ class FakeDriver(driver.Driver):
 
     def diagnostics(self, server_id: str) -> types.Diagnostics:
         return _diagnostics(self.hypervisor.find(server_id))
+
+    def console(self, server_id: str, kind: str) -> types.Console:
+        guest = self.hypervisor.find(server_id)
+        if self._on(server_id) is None:
+            raise exception.GuestNotFound(server_id=server_id)
+        if kind not in ("vnc", "serial"):
+            raise exception.ConsoleTypeUnavailable(console_type=kind)
+        return types.Console(kind, str(guest.starts), lambda: guest.connect(kind))
 
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         guest = self.hypervisor.guests.get(server_id)

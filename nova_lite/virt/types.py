@@ -1,6 +1,8 @@
 """The values that pass between a compute worker and a hypervisor driver: plain, immutable, without I/O."""
 import dataclasses
 import enum
+from collections.abc import Callable
+from typing import Any
 
 
 class PowerState(enum.IntEnum):
@@ -143,6 +145,18 @@ class Diagnostics:
 
 
 @dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
+class Console:
+    """A way to a running guest's screen (vnc, spice) or serial line. ``run`` is another text after each start of the guest.
+
+    ``connect()``: a stream with ``recv``, ``sendall`` and ``close`` as sockets have them; raises HypervisorError, OSError.
+    """
+
+    kind: str
+    run: str
+    connect: Callable[[], Any]
+
+
 class LifecycleEvent:
     """The hypervisor saw a guest change by itself or by us. ``state`` is what it is in now; ``guest_initiated`` a shutdown from inside."""
 

@@ -8,38 +8,9 @@ import pytest
 from nova_lite import concurrency, exception
 from nova_lite.virt import types
 from nova_lite.virt.types import PowerState
-from tests.contract.virt_sites import CONSOLE_BYTES, FakeSite, LibvirtSite
+from tests.contract.virt_sites import CONSOLE_BYTES
 
 MISSING = "00000000-0000-0000-0000-00000000dead"
-
-
-@pytest.fixture(scope="module")
-def libvirt_uri():
-    from tests.services.libvirtd import PrivateLibvirtd
-    reason = PrivateLibvirtd.missing()
-    if reason:
-        pytest.skip(reason)
-    with PrivateLibvirtd() as libvirtd:
-        yield libvirtd.uri
-
-
-@pytest.fixture(scope="module", params=["fake", "libvirt"])
-def machine(request):
-    if request.param == "fake":
-        made = FakeSite()
-    else:
-        from tests.live.guest_image import ensure_guest_image
-        made = LibvirtSite(request.getfixturevalue("libvirt_uri"), ensure_guest_image())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def site(machine):
-    yield machine
-    machine.clear()
-    machine.events.clear()
-    machine.fetched.clear()
 
 
 # ---- the host ------------------------------------------------------------------------------------------------------

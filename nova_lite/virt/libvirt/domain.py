@@ -204,7 +204,8 @@ def _display(guest, host, settings) -> list:
         raise exception.HypervisorError(reason=f"video model {model} is not known (hw_video_model)")
     if model == "none":
         return [dev.Video(model="none")]
-    return [dev.Input(type="tablet", bus="usb"), dev.Graphics(listen=settings.vnc_listen), dev.Video(model=model)]
+    shown_by = [kind for kind in ("vnc", "spice") if getattr(settings, kind)]
+    return [dev.Input(type="tablet", bus="usb"), *(dev.Graphics(type=kind) for kind in shown_by), dev.Video(model=model)]
 
 
 def _rng_rate(guest: types.Guest) -> dict:

@@ -1,5 +1,6 @@
 """The libvirt driver: the contract's face. Each method is a line or two over the modules beside it."""
 import os
+import socket
 from collections.abc import Callable, Iterable
 
 import libvirt
@@ -46,6 +47,9 @@ class LibvirtDriver(driver.Driver):
             LOG.warning("libvirt took %.1f s to answer what it should remember, so each guest's start will take minutes: it probes QEMU anew "
                         "each time where root can open /dev/kvm and QEMU's account cannot; chgrp kvm /dev/kvm and chmod 660 /dev/kvm, "
                         "or hide it from libvirtd", clock.monotonic() - asked)
+        missing = {kind for kind in ("vnc", "spice") if getattr(self._settings, kind)} - found.graphics
+        if missing:
+            raise exception.ConfigurationError(reason=f"{missing.pop()} is enabled, and this QEMU has no such screens; install it or disable it")
         found, blocked = host.with_state_path(found, self._settings.state_path)
         if blocked:
             LOG.warning("QEMU's account cannot pass %s, so guests run as root; chmod o+x %s lets them run as that account",
@@ -171,6 +175,12 @@ class LibvirtDriver(driver.Driver):
 
     def _on_domain(self, server_id: str, function, *args, seconds: float | None = None):
         return self._watcher.connection.call(self._domains.apply, server_id, function, *args, seconds=seconds)
+
+    def console(self, server_id: str, kind: str) -> types.Console:
+        run, place = self._on_domain(server_id, console.find, kind)
+        if kind == "serial":
+            return types.Console(kind, run, lambda: concurrency.Terminal(place))
+        return types.Console(kind, run, lambda: socket.socket(fileno=self._on_domain(server_id, console.connect_screen, int(place))))
 
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
         files = layout.ServerFiles(self._settings.state_path, server_id)

@@ -25,6 +25,8 @@ class HostCapabilities:
     machines: frozenset[str] = frozenset()
     cpu_modes: frozenset[str] = frozenset()
     has_uefi: bool = False
+    graphics: frozenset[str] = frozenset()
+    """vnc, spice: what this QEMU can show a screen by."""
     direct_io: bool = False
     qemu_uid: int | None = None
     qemu_gid: int | None = None
@@ -108,7 +110,8 @@ def with_domain_capabilities(host: HostCapabilities, document: str) -> HostCapab
     root = ElementTree.fromstring(document)
     modes = frozenset(m.get("name", "") for m in root.iterfind("cpu/mode") if m.get("supported") == "yes")
     efi = any(v.text == "efi" for v in root.iterfind("os/enum[@name='firmware']/value"))
-    return dataclasses.replace(host, cpu_modes=modes, has_uefi=efi)
+    graphics = frozenset(v.text or "" for v in root.iterfind("devices/graphics/enum[@name='type']/value"))
+    return dataclasses.replace(host, cpu_modes=modes, has_uefi=efi, graphics=graphics)
 
 
 def with_state_path(host: HostCapabilities, state_path: str) -> tuple[HostCapabilities, str | None]:

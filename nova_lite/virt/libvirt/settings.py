@@ -20,7 +20,10 @@ class LibvirtSettings:
     """Machine type of guests whose image does not say; empty: pc on x86_64, virt on aarch64."""
     disk_cache: str = ""
     """Cache mode of disks; empty: none where the file system takes O_DIRECT, else writeback."""
-    vnc_listen: str = "127.0.0.1"
+    vnc: bool = True
+    """Whether guests have a screen that VNC shows; nothing listens, libvirt hands connections out."""
+    spice: bool = False
+    """The same for SPICE, where QEMU has it."""
     console_log_bytes: int = 1 << 20
     """The most of a guest's console log that is ever read at once, whatever is asked for."""
     call_timeout: int = 120

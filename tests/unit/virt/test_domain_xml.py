@@ -126,8 +126,12 @@ def test_console_is_a_pty_with_a_log():
     assert serial.find("log").attrib == {"file": f"/state/servers/{SERVER}/console.log", "append": "on"}
 
 
-def test_display_listens_on_loopback_or_is_not_there():
-    assert build().find("devices/graphics").attrib == {"type": "vnc", "port": "-1", "autoport": "yes", "listen": "127.0.0.1"}
+def test_screens_listen_nowhere():
+    assert build().find("devices/graphics").attrib == {"type": "vnc"}
+    assert build().find("devices/graphics/listen").attrib == {"type": "none"}
+    both = build(settings=dataclasses.replace(SETTINGS, spice=True))
+    assert [found.get("type") for found in both.findall("devices/graphics")] == ["vnc", "spice"]
+    assert build(settings=dataclasses.replace(SETTINGS, vnc=False)).find("devices/graphics") is None
     bare = build(properties={"hw_video_model": "none"})
     assert bare.find("devices/graphics") is None and bare.find("devices/video/model").get("type") == "none"
 

@@ -71,13 +71,11 @@ class Input(Element):
 
 
 class Graphics(Element):
-    """A display server."""
+    """A display server. Nothing listens on the host: libvirt hands connections out."""
 
     tag = "graphics"
-    type = Value("@type", "vnc")
-    port = Value("@port", -1)
-    autoport = Value("@autoport", True)
-    listen = Value("@listen")
+    type = Value("@type")
+    listen = Value("listen/@type", "none")
 
 
 class Video(Element):
