@@ -12,11 +12,13 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 
-from nova_lite import concurrency, exception
-from nova_lite.db import postgresql
+from nova_lite import clock, concurrency, exception
 
 T = TypeVar("T")
-DEADLOCKS = ("40001", "40P01", 1213, 1205)
+IDLE = 1.0
+"""Seconds after which a connection has to prove that it lives before it is used."""
+DEADLOCKS = ("40001", "40P01", 1213, 1205, "0A000", "26000")
+"""Errors after which the same transaction may well succeed: deadlocks, and (the last two) a prepared statement that a migration made invalid."""
 DRIVERS = {"postgresql": "postgresql+pg8000", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 
 
@@ -41,14 +43,19 @@ class Database:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        options = {"pool_size": pool_size, "max_overflow": 20, "pool_pre_ping": True, "pool_recycle": 3600,
+        options = {"pool_size": pool_size, "max_overflow": 20, "pool_recycle": 3600,
                    "isolation_level": "READ COMMITTED", "pool_timeout": 30}
         if self.url.get_backend_name() == "mysql":
             options["connect_args"] = {"connect_timeout": 10, "charset": "utf8mb4"}
         else:
-            postgresql.parse_once()
             options["connect_args"] = {"timeout": None}
-        return sa.create_engine(self.url, **options)
+        engine = sa.create_engine(self.url, **options)
+        if self.url.get_backend_name() == "postgresql":
+            from nova_lite.db import postgresql
+            postgresql.parse_once()
+            event.listen(engine, "do_connect", lambda _dialect, _record, args, parameters: postgresql.Connection(*args, **parameters))
+        _ping_the_idle(engine)
+        return engine
 
     def _count(self, _connection, _cursor, statement, *_args) -> None:
         if not statement.startswith("BEGIN"):
@@ -96,6 +103,25 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def _ping_the_idle(engine: sa.Engine) -> None:
+    """Have connections that were idle for a while prove that they live when they are taken; pool_pre_ping would ask busy ones, too."""
+    def seen(_connection, record):
+        record.info["seen_at"] = clock.monotonic()
+
+    def taken(connection, record, _proxy):
+        if clock.monotonic() - record.info["seen_at"] < IDLE:
+            return
+        try:
+            alive = engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            alive = False
+        if not alive:
+            raise sa.exc.InvalidatePoolError("an idle connection was lost")
+    event.listen(engine, "connect", seen)
+    event.listen(engine, "checkin", seen)
+    event.listen(engine, "checkout", taken)
 
 
 def _prepare_sqlite(connection, _record) -> None:

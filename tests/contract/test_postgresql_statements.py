@@ -1,7 +1,10 @@
-"""Statements whose text was read before mean what they meant the first time: signs that look like parameters, quotes, and many parameters."""
+"""Statements on PostgreSQL: text that was read before, signs that look like parameters, round trips, statements prepared and made invalid."""
+import datetime
+
 import pytest
 import sqlalchemy as sa
 
+from nova_lite.db import engine
 from nova_lite.db.engine import Database
 
 
@@ -36,3 +39,75 @@ def test_the_driver_reads_a_statement_once(db):
     assert convert("format", query, (7,))[0] is first[0]
     named = convert("named", "SELECT :a, :a", {"a": 1})
     assert named == ("SELECT $1, $1", (1,))
+
+
+def executed(tx) -> int:
+    """How many round trips the statement's connection made, by the packets that it sent."""
+    return tx.connection().connection.dbapi_connection.sent
+
+
+def test_a_statement_is_one_round_trip_and_begin_none(db):
+    query = sa.text("SELECT CAST(:one AS INTEGER) + 1, CAST(:two AS TEXT)")
+    with db.read() as tx:
+        before = executed(tx)
+        for turn in range(5):
+            assert tx.execute(query, {"one": turn, "two": "ä" if turn else None}).one() == (turn + 1, "ä" if turn else None)
+        assert executed(tx) - before == 5
+
+
+def test_rows_of_one_statement_go_together(db):
+    with db.write() as tx:
+        tx.execute(sa.text("CREATE TABLE things (a INTEGER PRIMARY KEY, b TEXT)"))
+        before = executed(tx)
+        done = tx.execute(sa.text("INSERT INTO things VALUES (:a, :b)"), [{"a": number, "b": f"é{number}" * 50} for number in range(1000)])
+        assert done.rowcount == 1000
+        assert executed(tx) - before == 5
+    with db.read() as tx:
+        assert tx.execute(sa.text("SELECT count(*), max(length(b)) FROM things")).one() == (1000, 200)
+
+
+def test_an_error_leaves_the_connection_usable(db):
+    with db.write() as tx:
+        tx.execute(sa.text("CREATE TABLE one (a INTEGER PRIMARY KEY)"))
+    insert = sa.text("INSERT INTO one VALUES (:a)")
+    for turn in range(4):
+        with db.write() as tx:
+            tx.execute(insert, {"a": turn})
+        with pytest.raises(sa.exc.IntegrityError), db.write() as tx:
+            tx.execute(insert, [{"a": 100 + turn}, {"a": turn}, {"a": 200 + turn}])
+    with db.read() as tx:
+        assert tx.scalars(sa.text("SELECT a FROM one ORDER BY a")).all() == [0, 1, 2, 3]
+
+
+def test_what_a_migration_made_invalid_works_when_run_again(db):
+    with db.write() as tx:
+        tx.execute(sa.text("CREATE TABLE things (a INTEGER)"))
+        tx.execute(sa.text("INSERT INTO things VALUES (7)"))
+    query = sa.text("SELECT a FROM things WHERE :one = 1")
+    for _turn in range(4):
+        with db.read() as tx:
+            assert tx.scalar(query, {"one": 1}) == 7
+    with db.write() as tx:
+        tx.execute(sa.text("ALTER TABLE things ALTER a TYPE TEXT"))
+    assert db.transact(lambda tx: tx.scalar(query, {"one": 1})) == "7"
+
+
+def test_moments_and_empty_answers(db):
+    query = sa.text("SELECT CAST(:moment AS TIMESTAMP) WHERE :yes")
+    for moment in ("2026-01-02 03:04:05", "2026-01-02 03:04:05.6", "2026-01-02 03:04:05.123456", "0001-01-01 00:00:00", None):
+        with db.read() as tx:
+            expected = None if moment is None else datetime.datetime.fromisoformat(moment)
+            assert tx.execute(query, {"moment": moment, "yes": True}).all() == [(expected,)]
+            assert tx.execute(query, {"moment": moment, "yes": False}).all() == []
+
+
+def test_an_idle_connection_that_was_lost_is_replaced(db, monkeypatch):
+    monkeypatch.setattr(engine, "IDLE", 0.0)
+    with db.read() as tx:
+        first = tx.scalar(sa.text("SELECT pg_backend_pid()"))
+    other = Database(db.url.render_as_string(hide_password=False))
+    with other.write() as tx:
+        tx.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
+    other.close()
+    with db.read() as tx:
+        assert tx.scalar(sa.text("SELECT pg_backend_pid()")) != first
