@@ -54,7 +54,7 @@ def _limits(scopes: list[str], found: dict[str, dict[str, int]], defaults: dict[
 def take(tx, project_id: str, user_id: str, amounts: dict[str, int], defaults: dict[str, int]) -> None:
     """Count ``amounts`` (of ``instances``, ``cores``, ``ram``) more for the project. Call before the rows that they count are inserted.
 
-    Raises QuotaExceeded, nothing changed. Two statements; one more for a user with limits of their own, two more the first time.
+    Raises QuotaExceeded, nothing changed. One statement; one more for a user with limits of their own.
     """
     take_between(tx, project_id, user_id, amounts, 1, 1, defaults)
 
@@ -67,8 +67,7 @@ def check(tx, project_id: str, user_id: str, amounts: dict[str, int], defaults: 
 
 def count(tx, project_id: str, amounts: dict[str, int]) -> None:
     """Count ``amounts`` more for the project, whatever its limits: what was checked before has come to be."""
-    _lock(tx, project_id, amounts, project_id, None, {})
-    quotas.add(tx, project_id, amounts)
+    quotas.take(tx, project_id, amounts, ())
 
 
 def take_between(tx, project_id: str, user_id: str, each: dict[str, int], at_least: int, at_most: int, defaults: dict[str, int]) -> int:
@@ -79,16 +78,18 @@ def take_between(tx, project_id: str, user_id: str, each: dict[str, int], at_lea
     each = {resource: amount for resource, amount in each.items() if amount}
     if not each:
         return at_most
-    used, allowed = _lock(tx, project_id, each, project_id, user_id, defaults)
+    used, allowed = _take(tx, project_id, {resource: amount * at_most for resource, amount in each.items()}, project_id, user_id, defaults)
     found = [(allowed.of_project, used)]
     if allowed.of_user:
         # The project's counters are held: nobody else adds servers to it until this transaction ends.
         found.append((allowed.of_user, quotas.count_servers(tx, project_id, user_id)))
     count = min(at_most, *(_fitting(each, limits_, used_) for limits_, used_ in found))
-    if count < at_least:
+    refused = count < at_least
+    if count < at_most:
+        quotas.give_back(tx, project_id, {resource: amount * (at_most - (0 if refused else count)) for resource, amount in each.items()})
+    if refused:
         for limits_, used_ in found:
             _check({resource: amount * at_most for resource, amount in each.items()}, limits_, used_)
-    quotas.add(tx, project_id, {resource: amount * count for resource, amount in each.items()})
     return count
 
 
@@ -100,24 +101,24 @@ def _fitting(each: dict[str, int], allowed: dict[str, int], used: dict[str, int]
 def take_key_pair(tx, project_id: str, user_id: str, defaults: dict[str, int]) -> None:
     """Count one more key pair of a user, against the limits of the project that the user works in. Raises QuotaExceeded, nothing changed."""
     amounts = {"key_pairs": 1}
-    used, allowed = _lock(tx, user_id, amounts, project_id, user_id, defaults)
+    used, allowed = _take(tx, user_id, amounts, project_id, user_id, defaults)
     try:
         _check(amounts, allowed.effective, used)
     except exception.QuotaExceeded:
+        quotas.give_back(tx, user_id, amounts)
         raise exception.QuotaExceeded("Quota exceeded, too many key pairs.")
-    quotas.add(tx, user_id, amounts)
 
 
 def take_server_group(tx, project_id: str, user_id: str, defaults: dict[str, int]) -> None:
     """Count one more server group of a project; a user's own limit is about the groups that the user made. Raises QuotaExceeded."""
     amounts = {"server_groups": 1}
-    used, allowed = _lock(tx, project_id, amounts, project_id, user_id, defaults)
+    used, allowed = _take(tx, project_id, amounts, project_id, user_id, defaults)
     try:
         _check(amounts, allowed.of_project, used)
         _check(amounts, allowed.of_user, {"server_groups": quotas.count_server_groups(tx, project_id, user_id)})
     except exception.QuotaExceeded:
+        quotas.give_back(tx, project_id, amounts)
         raise exception.QuotaExceeded("Quota exceeded, too many server groups.")
-    quotas.add(tx, project_id, amounts)
 
 
 def used(tx, project_id: str, user_id: str | None) -> dict[str, int]:
@@ -133,13 +134,10 @@ def give_back(tx, owner: str, amounts: dict[str, int]) -> None:
     quotas.give_back(tx, owner, amounts)
 
 
-def _lock(tx, owner: str, resources, project_id: str, user_id: str, defaults: dict[str, int]) -> tuple[dict[str, int], Limits]:
+def _take(tx, owner: str, amounts: dict[str, int], project_id: str, user_id: str, defaults: dict[str, int]) -> tuple[dict[str, int], Limits]:
+    """Count first, in one statement that answers what was used before and the limits; who finds it too much gives it back."""
     scopes = _scopes(project_id, user_id)
-    used, found = quotas.lock(tx, owner, resources, scopes)
-    missing = [resource for resource in resources if resource not in used]
-    if missing:
-        quotas.add_counters(tx, owner, missing)
-        used, found = quotas.lock(tx, owner, resources, scopes)
+    used, found = quotas.take(tx, owner, amounts, scopes)
     return used, _limits(scopes, found, defaults)
 
 
@@ -169,11 +167,8 @@ def recount(tx) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def _recount(tx, owner: str, resources, count) -> dict[tuple[str, str], tuple[int, int]]:
-    counted, _ = quotas.lock(tx, owner, resources, ())
-    missing = [resource for resource in resources if resource not in counted]
-    if missing:
-        quotas.add_counters(tx, owner, missing)
-        counted, _ = quotas.lock(tx, owner, resources, ())
+    # Adding nothing holds the counters, and makes those that are missing.
+    counted, _ = quotas.take(tx, owner, dict.fromkeys(resources, 0), ())
     wrong = {(owner, resource): (counted[resource], real) for resource, real in count().items() if counted[resource] != real}
     for (_, resource), (_, real) in wrong.items():
         quotas.set_counter(tx, owner, resource, real)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from nova_lite.db.insert_or_add import insert_or_add
 from nova_lite.db.models.compute import KeyPair, QuotaLimit, QuotaUsage, Server, ServerGroup
 from nova_lite.db.unless_taken import insert_unless_taken
 
@@ -45,33 +46,19 @@ def usage(tx: orm.Session, owner: str) -> dict[str, int]:
     return {resource: int(in_use) for resource, in_use in rows}
 
 
-def lock(tx: orm.Session, owner: str, resources: Iterable[str], scopes: Iterable[str]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-    """(counters, stored limits by scope) of these resources, read in one statement that holds the counters until the transaction ends.
+def take(tx: orm.Session, owner: str, amounts: dict[str, int], scopes: Iterable[str]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Add ``amounts`` (resource → count) to the owner's counters, made where they are missing and held until the transaction ends.
 
-    A counter that does not exist yet is left out, and its limits too. MariaDB, which has no OF, holds the limits it read as well.
+    Returns the counters as they were before, and the stored limits of these resources by scope. One statement.
     """
-    used: dict[str, int] = {}
-    limits: dict[str, dict[str, int]] = {scope: {} for scope in scopes}
-    same = sa.and_(QuotaLimit.resource == QuotaUsage.resource, QuotaLimit.scope.in_(list(limits)))
-    query = sa.select(QuotaUsage.resource, QuotaUsage.in_use, QuotaLimit.scope, QuotaLimit.hard_limit).outerjoin(QuotaLimit, same).where(
-        QuotaUsage.project_id == owner, QuotaUsage.resource.in_(list(resources))).order_by(QuotaUsage.resource)
-    for resource, in_use, scope, limit in tx.execute(query.with_for_update(of=QuotaUsage)):
-        used[resource] = int(in_use)
-        if scope is not None:
-            limits[scope][resource] = limit
-    return used, limits
-
-
-def add(tx: orm.Session, owner: str, amounts: dict[str, int]) -> None:
-    """Add ``amounts`` (resource → count) to the owner's counters, which ``lock`` holds."""
-    change = sa.update(QuotaUsage).where(QuotaUsage.project_id == owner, QuotaUsage.resource.in_(list(amounts))).values(
-        in_use=QuotaUsage.in_use + _amount_of(amounts))
-    tx.execute(change.execution_options(synchronize_session=False))
-
-
-def add_counters(tx: orm.Session, owner: str, resources: Iterable[str]) -> None:
-    """Make the counters that the owner lacks; those that somebody else makes at the same time are left as they are."""
-    insert_unless_taken(tx, QuotaUsage, [{"project_id": owner, "resource": resource, "in_use": 0} for resource in resources])
+    scopes = list(scopes)
+    # In one order, so that two who take never wait for each other crosswise.
+    rows = [{"project_id": owner, "resource": resource, "in_use": amount} for resource, amount in sorted(amounts.items())]
+    found = insert_or_add(tx, QuotaUsage, rows, "in_use", [QuotaUsage.resource, QuotaUsage.in_use, *(
+        sa.select(QuotaLimit.hard_limit).where(QuotaLimit.scope == scope, QuotaLimit.resource == sa.literal_column("quota_usages.resource"))
+        .scalar_subquery() for scope in scopes)])
+    used = {resource: int(in_use) - amounts[resource] for resource, in_use, *_ in found}
+    return used, {scope: {row[0]: row[2 + index] for row in found if row[2 + index] is not None} for index, scope in enumerate(scopes)}
 
 
 def give_back(tx: orm.Session, owner: str, amounts: dict[str, int]) -> None:

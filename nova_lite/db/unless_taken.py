@@ -19,4 +19,5 @@ def insert_unless_taken(tx: orm.Session, model, rows: list[dict]) -> int:
         statement = CONFLICT_CLAUSE[dialect](model.__table__).on_conflict_do_nothing()
     else:
         statement = sa.insert(model.__table__).prefix_with("IGNORE")
-    return tx.execute(statement.values(rows)).rowcount
+    # The rows apart from the statement: so SQLAlchemy puts its text together once.
+    return tx.execute(statement, rows).rowcount
