@@ -145,7 +145,6 @@ class Diagnostics:
 
 
 @dataclasses.dataclass(frozen=True)
-@dataclasses.dataclass(frozen=True)
 class Console:
     """A way to a running guest's screen (vnc, spice) or serial line. ``run`` is another text after each start of the guest.
 
@@ -157,6 +156,7 @@ class Console:
     connect: Callable[[], Any]
 
 
+@dataclasses.dataclass(frozen=True)
 class LifecycleEvent:
     """The hypervisor saw a guest change by itself or by us. ``state`` is what it is in now; ``guest_initiated`` a shutdown from inside."""
 
