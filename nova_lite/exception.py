@@ -144,6 +144,16 @@ class HypervisorError(NovaLiteError):
     message = "The hypervisor failed: {reason}"
 
 
+class MoveRefused(Invalid):
+    """A host that would have to take a guest, or let it go, cannot; the text says what is in the way."""
+    message = "Migration pre-check error: {reason}"
+
+
+class MoveCancelled(Conflict):
+    """A user ended the move; the server stays where it is."""
+    message = "The migration of server {server_id} was aborted."
+
+
 class GuestAgentMissing(Conflict):
     """The guest runs no agent that would do this, or the agent does not answer."""
     message = "QEMU guest agent is not enabled"

@@ -2,7 +2,13 @@
 
 Every method keeps the rules of ``virt.driver``: may be repeated, blocks only the caller.
 """
+from nova_lite import exception
+from nova_lite.virt.live import Live
 
 
 class Moves:
     """How a hypervisor's guests move. Loaded with its driver."""
+
+    def live(self) -> Live:
+        """How they move while they run. Raises HypervisorError where they cannot."""
+        raise exception.HypervisorError(reason="guests of this host cannot move while they run")
