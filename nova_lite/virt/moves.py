@@ -3,6 +3,7 @@
 Every method keeps the rules of ``virt.driver``: may be repeated, blocks only the caller.
 """
 from nova_lite import exception
+from nova_lite.virt.copies import Copies
 from nova_lite.virt.live import Live
 
 
@@ -12,3 +13,7 @@ class Moves:
     def live(self) -> Live:
         """How they move while they run. Raises HypervisorError where they cannot."""
         raise exception.HypervisorError(reason="guests of this host cannot move while they run")
+
+    def copies(self) -> Copies:
+        """How their disks move while they are off. Raises HypervisorError where they cannot."""
+        raise exception.HypervisorError(reason="disks of this host cannot be copied to another")
