@@ -92,6 +92,7 @@ COMPUTE = (
                  help="Seconds for which deleted servers can be restored before they are deleted for good; 0 deletes them at once."),
     cfg.FloatOpt("power_sync_interval", default=10.0, min=0.1, help="Seconds between two comparisons of power states with the hypervisor."),
     cfg.FloatOpt("fake_delay", default=0.0, min=0, help="Seconds that each slow operation of the fake driver takes."),
+    cfg.FloatOpt("fake_move_seconds", default=0.0, min=0, help="Seconds that a running guest of the fake driver takes to another host."),
     cfg.IntOpt("fake_hosts", default=1, min=1, help="Compute hosts that one worker with the fake driver plays."),
     cfg.IntOpt("fake_vcpus", default=64, min=1, help="Cores of a host of the fake driver."),
     cfg.IntOpt("fake_memory_mb", default=512000, min=1, help="MB of RAM of a host of the fake driver."),

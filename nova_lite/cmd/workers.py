@@ -97,12 +97,13 @@ def compute(here: Site, fetch, images) -> list[Daemon]:
 
     ``fetch``: image bytes by id; ``images``: an image.keeper.Keeper.
     """
-    return [_compute(here, fetch, images, host) for host in _host_names(here.conf)]
+    machines: dict = {}
+    return [_compute(here, fetch, images, host, machines) for host in _host_names(here.conf)]
 
 
-def _compute(here: Site, fetch, images, host: str) -> Daemon:
+def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     conf = here.conf
-    driver = _driver(conf, host)
+    driver = _driver(conf, host, machines)
     daemon = _daemon(here, "nova-compute", host)
     epoch = daemon.register()
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
@@ -142,7 +143,7 @@ def put_inventory(here: Site, driver, host: str, epoch: int) -> None:
             traits=list(found.traits))
 
 
-def _driver(conf, host: str):
+def _driver(conf, host: str, machines: dict):
     name = conf.compute.driver
     manager = stevedore.ExtensionManager("nova_lite.virt", invoke_on_load=False)
     if name not in manager.names():
@@ -150,7 +151,7 @@ def _driver(conf, host: str):
     plugin = manager[name].plugin
     if name == "fake":
         return plugin(host, vcpus=conf.compute.fake_vcpus, memory_mb=conf.compute.fake_memory_mb, disk_gb=conf.compute.fake_disk_gb,
-                      delay=conf.compute.fake_delay)
+                      delay=conf.compute.fake_delay, machines=machines, move_seconds=conf.compute.fake_move_seconds)
     if name == "libvirt":
         from nova_lite.virt.libvirt.settings import LibvirtSettings
         return plugin(LibvirtSettings(host=host, state_path=conf.state_path, uri=conf.libvirt.connection_uri, virt_type=conf.libvirt.virt_type,

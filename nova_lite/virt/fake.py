@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from nova_lite import clock, concurrency, exception
 from nova_lite.virt import driver, fake_console, image_format, types
+from nova_lite.virt.fake_moves import FakeMoves
 from nova_lite.virt.image_digest import Digest
 from nova_lite.virt.types import PowerState
 
@@ -82,6 +83,8 @@ class FakeHypervisor:
         self.staged: dict[str, frozenset[str]] = {}
         self.aside: dict[str, frozenset[str]] = {}
         self.images: dict[str, tuple[int, float]] = {}
+        self.leaving: set[str] = set()
+        self.coming: set[str] = set()
         self.on_change: Callable[[types.LifecycleEvent], None] | None = None
 
     def find(self, server_id: str) -> FakeGuest:
@@ -121,6 +124,15 @@ class FakeHypervisor:
         """A guest that is paused or suspended goes on."""
         self._change(server_id, self.find(server_id), PowerState.RUNNING, "resumed")
 
+    def hand_over(self, server_id: str, there: "FakeHypervisor") -> None:
+        """The guest goes on on another machine, as it is here at this moment."""
+        guest = self.guests.pop(server_id)
+        state = guest.state
+        guest.hang_up()
+        self._change(server_id, guest, PowerState.SHUTDOWN, "migrated")
+        there.guests[server_id] = guest
+        there._change(server_id, guest, state, "migrated")
+
     def _change(self, server_id, guest, state, detail, by_itself=False) -> None:
         guest.state = state
         if self.on_change is not None:
@@ -128,10 +140,13 @@ class FakeHypervisor:
 
 
 class FakeDriver(driver.Driver):
-    """``delay``: seconds that making disks and starting a guest take. ``hypervisor``: a machine that another driver had before."""
+    """``delay``: seconds that making disks and starting a guest take. ``hypervisor``: a machine that another driver had before.
+
+    ``machines``: those of all hosts by name, between which guests move; ``move_seconds``: how long one that runs takes.
+    """
 
     def __init__(self, host: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096, delay: float = 0.0,
-                 hypervisor: FakeHypervisor | None = None):
+                 hypervisor: FakeHypervisor | None = None, machines: dict[str, FakeHypervisor] | None = None, move_seconds: float = 0.0):
         self._inventory = types.Inventory(
             hypervisor_type="fake", hypervisor_version=1000, hypervisor_hostname=host, vcpus=vcpus, memory_mb=memory_mb,
             disk_gb=disk_gb, disk_available_gb=disk_gb,
@@ -143,6 +158,9 @@ class FakeDriver(driver.Driver):
         self._events = concurrency.Queue()
         self._task = None
         self.hypervisor = hypervisor or FakeHypervisor()
+        machines = {} if machines is None else machines
+        machines[host] = self.hypervisor
+        self._moves = FakeMoves(self, host, machines, move_seconds)
 
     # ---- host ----------------------------------------------------------------------------------------------------
     def start_host(self, on_event: Callable[[types.LifecycleEvent], None]) -> None:
@@ -161,6 +179,9 @@ class FakeDriver(driver.Driver):
 
     def inventory(self) -> types.Inventory:
         return self._inventory
+
+    def moves(self) -> FakeMoves:
+        return self._moves
 
     def guests(self) -> dict[str, PowerState]:
         return {server_id: guest.state for server_id, guest in self.hypervisor.guests.items()}
@@ -222,7 +243,8 @@ class FakeDriver(driver.Driver):
         for disk in guest.disks:
             if disk.kind in ("root", "rescue") and disk.image is not None:
                 image_format.check_fits(disk.image, self._hold(disk.image, fetch), disk.size_mb)
-                bases.add(disk.image.id)
+                if not disk.whole:
+                    bases.add(disk.image.id)
         return frozenset(bases)
 
     def _hold(self, image: types.ImageSource, fetch: driver.Fetch) -> int:
