@@ -45,6 +45,7 @@ COMPUTE = (
     ("os_compute_api:servers:stop", "member", "Stop a server"),
     ("os_compute_api:servers:rebuild", "member", "Rebuild a server"),
     ("os_compute_api:servers:rebuild:trusted_certs", "member", "Rebuild a server with trusted image certificates"),
+    ("os_compute_api:os-evacuate", "admin", "Make a server of a dead host anew on another"),
     ("os_compute_api:os-rescue", "member", "Rescue a server"),
     ("os_compute_api:os-unrescue", "member", "End a server's rescue"),
     ("os_compute_api:servers:create_image", "member", "Create an image of a server"),

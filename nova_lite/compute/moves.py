@@ -10,19 +10,22 @@ from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
+from nova_lite.network.actions import server_ports
 
 
 def begin(tx, ctx: RequestContext, server: Server, action: str, type_: str | None = None, *, runs_at_source: bool = False, flavor: dict | None = None,
           destination: str | None = None, forced: bool = False, excluded: list[str] = (), zone: str | None = None, same_host: bool = False,
-          detail: dict | None = None, ignore_lock: bool = False) -> str:
+          detail: dict | None = None, ignore_lock: bool = False, leaves_nothing: bool = False) -> str:
     """Begin the task ``action`` for which a scheduler has to find a host; the token, with which to ring ``scheduler.place_moves``.
 
     ``type_``: of the row that the API lists as a migration, None for none. ``runs_at_source``: whether the server's own worker carries it out,
     else the destination's. ``flavor``: other than the server's. ``destination``: the only host in question, judged by the filters unless
-    ``forced``. ``same_host``: the server's own host will do too. ``detail``: what else the worker must know. Raises as task.begin.
+    ``forced``. ``same_host``: the server's own host will do too. ``detail``: what else the worker must know. ``leaves_nothing``: the
+    server's own host has nothing to put back when another fails. Raises as task.begin.
     """
     place = {"flavor": flavor, "destination": destination, "forced": forced, "excluded": list(excluded), "zone": zone,
-             "runs_at_source": runs_at_source, "both": room.both(server.flavor, flavor or server.flavor) if same_host else None}
+             "runs_at_source": runs_at_source, "both": room.both(server.flavor, flavor or server.flavor) if same_host else None,
+             "leaves_nothing": leaves_nothing}
     if not same_host and server.host is not None:
         place["excluded"].append(server.host)
     token = task.begin(tx, ctx, server, action, {**(detail or {}), "place": place}, ignore_lock, host=servers_.ANY_SCHEDULER)
@@ -40,13 +43,16 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
     detail = server.task_detail
     to = detail.get("to")
     own = server.host
-    if to and own is not None and servers_.runs_at(server) != own and "undo" not in detail:
+    elsewhere = to and own is not None and servers_.runs_at(server) != own
+    if elsewhere and "undo" not in detail and not detail["place"]["leaves_nothing"]:
         allocations.release(tx, server.id, to["host"])
         return task.hand_over(tx, server, token, None, task_detail={**detail, "undo": str(error) or type(error).__name__})
     if to and to["host"] == own:
         allocations.change(tx, server.id, own, **room.room(server.flavor))
     elif to:
         allocations.release(tx, server.id, to["host"])
+    if own is not None:
+        server_ports.bind(tx, server.id, own)
     moves_.end(tx, server.id, status)
     task.fail(tx, server, token, error, done_by, **how)
     return None

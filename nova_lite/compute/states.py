@@ -43,6 +43,9 @@ def _row(name, allowed, task_state, success, failure, orphan, deadline, interrup
                         None if interrupts is None else frozenset(interrupts), locked_ok)
 
 
+LOCAL = ("reboot", "reboot_hard", "start", "stop", "rebuild", "snapshot", "backup", "attach_interface", "detach_interface", "change_password",
+         "pause", "suspend", "trigger_crash_dump")
+"""Actions that nothing but the server's own host takes part in: once it is dead they wait for nobody."""
 # fmt: off
 ACTIONS: dict[str, Action] = dict((
     #    action         allowed vm_states                              task_state          success  failure  orphan   deadline interrupts
@@ -52,6 +55,7 @@ ACTIONS: dict[str, Action] = dict((
     _row("start",       (STOPPED,),                                    "powering-on",      ACTIVE,  KEEP,    "retry", 600),
     _row("stop",        (ACTIVE, ERROR),                               "powering-off",     STOPPED, KEEP,    "retry", 600),
     _row("rebuild",     (ACTIVE, STOPPED, ERROR),                      REBUILDING,         ACTIVE,  ERROR,   "retry", 1800),
+    _row("evacuate",    (ACTIVE, STOPPED, ERROR),                      REBUILDING,         ACTIVE,  ERROR,   "retry", 3600, LOCAL, True),
     _row("rescue",      (ACTIVE, STOPPED, ERROR),                      "rescuing",         RESCUED, ERROR,   "retry", 1800),
     _row("unrescue",    (RESCUED,),                                    "unrescuing",       ACTIVE,  ERROR,   "retry", 600),
     _row("snapshot",    (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "image_snapshot",   KEEP,    KEEP,    "retry", 14400, (), True),

@@ -37,6 +37,11 @@ def update(tx, move_id: int, **changes) -> bool:
     return tx.execute(query.values(updated_at=clock.now(), **changes)).rowcount == 1
 
 
+def change_open(tx, server_id: str, **changes) -> None:
+    """Change columns of the open move of a server, if it has one."""
+    tx.execute(sa.update(Move).where(Move.server_id == server_id, Move.open.is_(True)).values(updated_at=clock.now(), **changes))
+
+
 def end(tx, server_id: str, status: str) -> None:
     """The open move of a server, if it has one, has ended with ``status``."""
     now = clock.now()

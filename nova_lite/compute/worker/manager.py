@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, interfaces, power, rebuild, resize, snapshot
+from nova_lite.compute.worker import build, delete, evacuate, interfaces, power, rebuild, resize, snapshot
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -17,6 +17,7 @@ HANDLERS: dict[str, Handler] = {
     "start": power.start,
     "stop": power.stop,
     "rebuild": rebuild.rebuild,
+    "evacuate": evacuate.evacuate,
     "rescue": rebuild.rescue,
     "unrescue": rebuild.unrescue,
     "snapshot": snapshot.snapshot,
@@ -41,7 +42,7 @@ UNDOERS = {}
 """Who puts back, on the server's own host, what was before a move that failed elsewhere."""
 EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
           "trigger_crash_dump": "compute_trigger_crash_dump", "attach_interface": "compute_attach_interface",
-          "detach_interface": "compute_detach_interface", "change_password": "compute_set_admin_password"}
+          "detach_interface": "compute_detach_interface", "change_password": "compute_set_admin_password", "evacuate": evacuate.EVENT}
 """The event that the end of an action is recorded as; names are upstream's."""
 
 

@@ -12,8 +12,8 @@ from nova_lite.network import errors, ipam
 from nova_lite.network.actions.requested import check_groups, check_requested
 from nova_lite.network.naming import bridge_name, tap_name
 
-__all__ = ["addresses", "allocate", "attach", "check_groups", "check_requested", "detach", "nics", "release", "security_groups", "server_of_address",
-           "servers_with_address", "unbind"]
+__all__ = ["addresses", "allocate", "attach", "bind", "check_groups", "check_requested", "detach", "nics", "release", "security_groups",
+           "server_of_address", "servers_with_address", "unbind"]
 
 ROUNDS, MAC_TRIES = 64, 4
 
@@ -148,6 +148,11 @@ def release(tx, server_id: str) -> list[str]:
 def unbind(tx, server_id: str) -> list[str]:
     """Leave the server its ports and addresses but plug them nowhere (rescheduled, shelved). Returns network ids: ring ``refresh``."""
     return db_server_ports.move_to_host(tx, server_id, None)
+
+
+def bind(tx, server_id: str, host: str) -> list[str]:
+    """Plug the server's ports, addresses and all, in on another host. Returns network ids: have ``host`` prepare them."""
+    return db_server_ports.move_to_host(tx, server_id, host)
 
 
 def nics(tx, server_id: str) -> list[dict]:

@@ -1,0 +1,70 @@
+"""Evacuation, carried out by the destination: the guest of a dead host is made anew here, with the addresses that it had."""
+import contextlib
+
+from nova_lite import clock, exception, hooks, log
+from nova_lite.compute import moves, states, task
+from nova_lite.compute.actions.deps import ring
+from nova_lite.compute.worker import job as job_
+from nova_lite.compute.worker.job import Job
+from nova_lite.db import allocations
+from nova_lite.db import moves as moves_
+from nova_lite.network.actions import server_ports
+from nova_lite.virt.types import PowerState
+
+LOG = log.get(__name__)
+EVENT = "compute_rebuild_instance"
+AWAY = (exception.RpcUnavailable, exception.DatabaseUnavailable)
+"""Neither this host's fault nor the image's: the sweep begins again once the broker or the database is back."""
+
+
+def evacuate(job: Job) -> None:
+    """Ends the task itself. What fails leaves the server on its dead host, in ERROR with the reason; its disks there are not touched."""
+    try:
+        _evacuate(job)
+    except (exception.TaskLost, *AWAY):
+        raise
+    except Exception as error:
+        LOG.exception("server %s could not be evacuated to this host", job.server.id)
+        with job.shop.db.write() as tx:
+            networks = sorted({nic["network_id"] for nic in server_ports.nics(tx, job.server.id)})
+            moves.give_up(tx, job.server, job.token, error, job.shop.host, "failed", started=job.started, event=EVENT)
+        ring(job.shop.network.refresh, job.ctx, job.shop.host, network_ids=networks)
+
+
+def _evacuate(job: Job) -> None:
+    shop, server, detail = job.shop, job.server, job.server.task_detail
+    to = detail["to"]
+    here = {"host": shop.host, "node": to["node"], "availability_zone": to["zone"]}
+    shop.driver.destroy_guest(server.id)
+    if detail["shared"]:
+        if server.id not in shop.driver.guest_files():
+            raise exception.HypervisorError("The disks of the server are not on storage that this host shares.")
+    else:
+        # What an earlier try, or an earlier stay of the server, left here.
+        shop.driver.delete_disks(server.id)
+    with shop.db.write() as tx:
+        task.step(tx, server, job.token, states.REBUILDING)
+        moves_.change_open(tx, server.id, status="pre-migrating")
+        server_ports.bind(tx, server.id, shop.host)
+    guest, nics = job_.description(job_.changed(job, **here, request={**server.request, "admin_pass": detail["admin_pass"]}))
+    hooks.reached("evacuate.addresses")
+    stays_off = detail["stays_off"] or server.vm_state == states.STOPPED
+    with contextlib.ExitStack() as undo:
+        job_.prepare_networks(job, nics)
+        if not detail["shared"]:
+            undo.callback(shop.driver.delete_disks, server.id)
+        shop.driver.create_disks(guest, shop.fetch)
+        hooks.reached("evacuate.disks")
+        with shop.db.write() as tx:
+            task.step(tx, server, job.token, states.REBUILD_SPAWNING)
+        undo.callback(shop.driver.destroy_guest, server.id)
+        if not stays_off:
+            shop.driver.start_guest(guest)
+        hooks.reached("evacuate.guest")
+        with shop.db.write() as tx:
+            task.finish(tx, server, job.token, shop.host, job.started, EVENT, **here, launched_at=clock.now(), progress=100,
+                        vm_state=states.STOPPED if stays_off else states.ACTIVE,
+                        power_state=int(PowerState.SHUTDOWN if stays_off else PowerState.RUNNING))
+            allocations.release(tx, server.id, server.host)
+            moves_.end(tx, server.id, "done")
+        undo.pop_all()
