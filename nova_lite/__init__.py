@@ -11,6 +11,7 @@ compute     servers: the table of states, tasks, quotas, what users may ask (act
 scheduler   which host takes a server; core is the pure part, in numpy columns
 virt        hypervisor drivers behind one contract: libvirt, and fake for tests
 api         every HTTP endpoint as tables of routes, bodies and views
+consoleproxy  what browsers open to see a guest's screen: pages, and websockets joined to guests
 service     what all daemons share: start and stop, epochs, reports, periodic work
 cmd         the executables, and wiring.py, where everything is put together
 """

@@ -90,6 +90,7 @@ COMPUTE = (
     cfg.FloatOpt("resize_confirm_window", default=86400.0, min=0, help="Seconds after which a resize is confirmed by itself; 0: never."),
     cfg.FloatOpt("reclaim_interval", default=0.0, min=0,
                  help="Seconds for which deleted servers can be restored before they are deleted for good; 0 deletes them at once."),
+    cfg.Opt("console_port", type=PORT, default=0, help="Port of my_ip on which console proxies reach this host's guests; any free one if 0."),
     cfg.FloatOpt("power_sync_interval", default=10.0, min=0.1, help="Seconds between two comparisons of power states with the hypervisor."),
     cfg.FloatOpt("fake_delay", default=0.0, min=0, help="Seconds that each slow operation of the fake driver takes."),
     cfg.FloatOpt("fake_move_seconds", default=0.0, min=0, help="Seconds that a running guest of the fake driver takes to another host."),
@@ -121,7 +122,7 @@ IMAGE = (
     cfg.StrOpt("store", help="Folder of the images. <state_path>/image-store if not set."),
     cfg.IntOpt("max_size", default=1 << 40, help="Largest image in bytes."),
     cfg.StrOpt("url", help="Image endpoint that compute hosts without the store fetch from, with /image. From public_url if not set."),
-    cfg.StrOpt("service_secret", secret=True, help="Shared by all daemons; signs what workers fetch. A file in state_path if not set."),
+    cfg.StrOpt("service_secret", secret=True, help="Shared by all daemons: signs what workers fetch, and console tokens. In state_path if not set."),
 )
 QUOTA = tuple(
     cfg.IntOpt(name, default=default, min=-1, help=f"{text}; -1 is no limit.") for name, default, text in (
@@ -132,12 +133,36 @@ QUOTA = tuple(
         ("server_group_members", 10, "Servers of a group"), ("networks", 100, "Networks of a project"), ("subnets", 100, "Subnets of a project"),
         ("ports", 500, "Ports of a project"), ("routers", 10, "Routers of a project"), ("floatingips", 50, "Floating IPs of a project"),
         ("security_groups", 10, "Security groups of a project"), ("security_group_rules", 100, "Security group rules of a project")))
+CONSOLEPROXY = (
+    cfg.BoolOpt("enabled", default=True, help="Whether nova-lite-all-in-one serves consoles itself."),
+    cfg.StrOpt("listen", help="Address that consoles are served on. As api.listen if not set."),
+    cfg.Opt("port", type=PORT, default=6080, help="Port that consoles are served on, pages and websockets alike; any free one if 0."),
+    cfg.ListOpt("allowed_origins", default=[], help="Host names, besides the proxy's own, whose pages may open consoles."),
+    cfg.StrOpt("novnc_path", default="/usr/share/novnc", help="Folder of noVNC (package novnc), served as /."),
+    cfg.StrOpt("spice_path", default="/usr/share/spice-html5", help="Folder of the SPICE page (package spice-html5), served as /spice/."),
+)
+CONSOLEAUTH = (
+    cfg.IntOpt("token_ttl", default=600, min=0, help="Seconds for which the URL of a console opens it."),
+)
+VNC = (
+    cfg.BoolOpt("enabled", default=True, help="Give guests a screen that VNC shows. Nothing listens on the host: it is reached through the proxy."),
+    cfg.StrOpt("novncproxy_base_url", help="Page that users open. /vnc_lite.html of this machine's console proxy if not set."),
+)
+SPICE = (
+    cfg.BoolOpt("enabled", default=False, help="Give guests a screen that SPICE shows; QEMU must have it."),
+    cfg.StrOpt("html5proxy_base_url", help="Page that users open. /spice/spice_auto.html of this machine's console proxy if not set."),
+)
+SERIAL_CONSOLE = (
+    cfg.BoolOpt("enabled", default=True, help="Let users type on the serial line of guests."),
+    cfg.StrOpt("base_url", help="Websocket that users open. ws:// and this machine's console proxy if not set."),
+)
 METADATA = (
     cfg.StrOpt("vendordata_file", help="JSON file that guests see as vendor_data.json."),
 )
 GROUPS: dict[str, tuple[cfg.Opt, ...]] = {
     "DEFAULT": DEFAULT, "api": API, "database": DATABASE, "rpc": RPC, "service": SERVICE, "scheduler": SCHEDULER, "compute": COMPUTE,
     "libvirt": LIBVIRT, "network": NETWORK, "identity": IDENTITY, "image": IMAGE, "quota": QUOTA, "metadata": METADATA,
+    "consoleproxy": CONSOLEPROXY, "consoleauth": CONSOLEAUTH, "vnc": VNC, "spice": SPICE, "serial_console": SERIAL_CONSOLE,
 }
 
 

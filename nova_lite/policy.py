@@ -62,6 +62,8 @@ COMPUTE = (
     ("os_compute_api:os-suspend-server:suspend", "member", "Suspend a server to disk"),
     ("os_compute_api:os-suspend-server:resume", "member", "Let a suspended server go on"),
     ("os_compute_api:os-console-output", "member", "Read a server's console log"),
+    ("os_compute_api:os-remote-consoles", "member", "Open a server's screen or serial line"),
+    ("os_compute_api:os-console-auth-tokens", "admin", "See where a console that a token opens is"),
     ("os_compute_api:os-extended-server-attributes", "admin", "See host, hypervisor and other extended attributes of servers"),
     ("os_compute_api:os-server-diagnostics", "admin", "See what a server's guest has used"),
     ("os_compute_api:os-lock-server:lock", "member", "Lock a server"),

@@ -166,7 +166,7 @@ class AllInOne:
         sections: dict[str, dict] = {
             "DEFAULT": {"state_path": self.folder / "state", "host": "host1"},
             "api": {"port": self.port}, "identity": {"admin_password": PASSWORD},
-            "compute": {"driver": "fake"}, "network": {"driver": "none"},
+            "compute": {"driver": "fake"}, "network": {"driver": "none"}, "consoleproxy": {"port": 0},
         }
         for name, values in (options or {}).items():
             sections.setdefault(name, {}).update(values)

@@ -5,7 +5,7 @@ concurrency.patch()
 
 import sys  # noqa: E402
 
-from nova_lite.cmd import apis, firsttime, images, process, workers  # noqa: E402
+from nova_lite.cmd import apis, consoles, firsttime, images, process, workers  # noqa: E402
 from nova_lite.cmd.wiring import Site  # noqa: E402
 from nova_lite.service.daemon import Daemon  # noqa: E402
 
@@ -14,7 +14,9 @@ def build(here: Site) -> list[Daemon]:
     """Every daemon, in the order in which they start."""
     firsttime.prepare(here)
     fetch, keeper = images.local_fetcher(here), images.local_keeper(here)
-    return [*workers.network(here), workers.scheduler(here), *workers.compute(here, fetch, keeper), apis.daemon(here)]
+    # Before the APIs, which tell users its port.
+    proxies = [consoles.proxy(here)] if here.conf.consoleproxy.enabled else []
+    return [*workers.network(here), workers.scheduler(here), *workers.compute(here, fetch, keeper), *proxies, apis.daemon(here)]
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """The APIs put together: applications under their prefixes on one port, and on ports of their own where configured."""
+import dataclasses
 import os
 from collections.abc import Callable
 
-from nova_lite import concurrency, exception, log
+from nova_lite import exception, log
 from nova_lite.api import identity as identity_api
 from nova_lite.api import image as image_api
 from nova_lite.api import network as network_api
@@ -11,7 +12,7 @@ from nova_lite.api.compute import application as compute_api
 from nova_lite.api.image.service_access import ServiceAccess
 from nova_lite.api.lite import application as lite_api
 from nova_lite.api.middleware import auth
-from nova_lite.cmd import images, wiring
+from nova_lite.cmd import consoles, images, serving, wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.identity.actions import tokens as token_actions
 from nova_lite.identity.catalog import Catalog, Service
@@ -50,7 +51,7 @@ def applications(here: Site) -> dict[str, Callable]:
     """Each service's application behind its authentication, by prefix."""
     policy = wiring.make_policy(here.conf)
     deps = identity_deps(here)
-    compute_deps = wiring.compute_deps(here)
+    compute_deps = dataclasses.replace(wiring.compute_deps(here), consoles=consoles.access(here))
     guarded = {
         "compute": (compute_api.application(compute_deps, policy, public_url=base_url(here, "compute"),
                                             max_body=here.conf.api.max_request_body_size), compute_api.PUBLIC),
@@ -84,24 +85,9 @@ def daemon(here: Site) -> Daemon:
         served.append((int(port), pipeline.request_id.RequestId(found[f"/{name}"])))
     made = Daemon("nova-api", conf.listen, here.db, here.transport, here.conf.service.report_interval, here.on_superseded, here.conf.my_ip)
     for port, application in served:
-        _serve(made, conf.listen, port, application)
+        serving.serve(made, "api.listen", conf.listen, port, application)
     images.sweep_with(here, made)
     return made
-
-
-def _serve(made: Daemon, address: str, port: int, application: Callable) -> None:
-    try:
-        sock = concurrency.listen(address, port)
-    except OSError as error:
-        raise exception.ConfigurationError(reason=f"api.listen = {address}, port {port}: {error.strerror or error}")
-    tasks: list[concurrency.Task] = []
-    made.on_start(lambda: tasks.append(concurrency.spawn_logged(concurrency.serve_wsgi, sock, application)))
-
-    def stop():
-        for task in tasks:
-            task.cancel()
-        sock.close()
-    made.on_stop(stop)
 
 
 def health(here: Site) -> list[str]:

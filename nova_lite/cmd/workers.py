@@ -9,6 +9,7 @@ from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import moves, removal, task
 from nova_lite.compute.worker import delete, resize
+from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.compute.worker.watch import Watcher
@@ -109,10 +110,12 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
                     reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
                     vendor_data=vendor_data(here))
-    worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds)
+    consoles = ConsoleRelay(driver, conf.my_ip, conf.compute.console_port)
+    worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds, consoles)
     watcher = Watcher(worker)
     daemon.on_start(lambda: driver.start_host(watcher.on_event))
     daemon.on_stop(driver.stop_host)
+    daemon.on_stop(consoles.stop)
     daemon.on_start(lambda: put_inventory(here, driver, host, epoch))
     daemon.on_start(watcher.remove_leftovers)
     daemon.on_start(lambda: worker.sweep(starting=True))
@@ -155,5 +158,6 @@ def _driver(conf, host: str, machines: dict):
     if name == "libvirt":
         from nova_lite.virt.libvirt.settings import LibvirtSettings
         return plugin(LibvirtSettings(host=host, state_path=conf.state_path, uri=conf.libvirt.connection_uri, virt_type=conf.libvirt.virt_type,
-                                      host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or ""))
+                                      host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or "", vnc=conf.vnc.enabled,
+                                      spice=conf.spice.enabled))
     return plugin(host)

@@ -29,6 +29,14 @@ class ComputeInterface(Interface):
         """The end of the serial console's log as text."""
 
     @call(timeout=30)
+    def get_console(self, ctx, *, server_id: str, kind: str):
+        """Where a console (vnc, spice, serial) of a running guest can be reached, and the guest's ``run``, which each start changes.
+
+        ``host``, ``port``, and ``internal_access_path``, which an HTTP CONNECT there must name: for one connection within a minute.
+        Raises GuestNotFound, ConsoleTypeUnavailable.
+        """
+
+    @call(timeout=30)
     def get_diagnostics(self, ctx, *, server_id: str):
         """What the guest has used, a virt.types.Diagnostics as a dict."""
 

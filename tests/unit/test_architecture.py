@@ -34,6 +34,7 @@ ROOMS = {
     "scheduler": (["scheduler"], ["scheduler.core", "compute.states", "db", "rpc", "interfaces"]),
     "virt": (["virt"], []),
     "virt.libvirt": (["virt.libvirt"], ["virt"]),
+    "consoleproxy": (["consoleproxy"], ["compute"]),
     "service": (["service"], ["db", "rpc", "interfaces"]),
     "api": (["api"], ["compute", "compute.states", "network", "image", "identity", "db"]),
     "cmd": (["cmd"], ["*"]),
@@ -63,6 +64,7 @@ DOORS = {
     "sqlalchemy": ("SQLAlchemy", ["db"]),
     "stevedore": ("stevedore", ["cmd", "scheduler"]),
     "webob": ("webob", ["api"]),
+    "wsproto": ("wsproto", ["consoleproxy"]),
 }
 
 TOP_LEVEL = {".ci", ".git", ".gitignore", "LICENSE", "README.md", "etc", "nova_lite", "pyproject.toml", "run_tests.sh", "setup.cfg", "tests", "tools"}

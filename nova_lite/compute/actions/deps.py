@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from nova_lite import exception
+from nova_lite.compute.console_access import ConsoleAccess
 from nova_lite.db.engine import Database
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ class Deps:
     allow_resize_to_same_host: bool = True
     reclaim_interval: float = 0.0
     """How long deleted servers can be restored; 0: not at all."""
+    consoles: ConsoleAccess | None = None
+    """None where no handler of this process opens consoles."""
 
 
 def ring(method, *args, **kwargs) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
 from nova_lite.compute.worker import build, delete, evacuate, interfaces, power, rebuild, resize, snapshot
+from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -60,8 +61,9 @@ class _Running:
 class ComputeWorker:
     """Endpoint of ComputeInterface. ``max_builds``: guests built at once, 0 without limit."""
 
-    def __init__(self, shop: Workshop, epoch: int, max_builds: int = 10):
+    def __init__(self, shop: Workshop, epoch: int, max_builds: int = 10, consoles: ConsoleRelay | None = None):
         self.shop, self.epoch = shop, epoch
+        self._consoles = consoles or ConsoleRelay(shop.driver)
         self._running: dict[str, _Running] = {}
         self._builds = concurrency.Semaphore(max_builds) if max_builds else None
 
@@ -85,6 +87,10 @@ class ComputeWorker:
     def get_console_output(self, ctx: RequestContext, *, server_id: str, max_bytes: int) -> str:
         """See interfaces.compute. Raises GuestNotFound."""
         return self.shop.driver.console_output(server_id, max_bytes).decode("utf-8", "replace")
+
+    def get_console(self, ctx: RequestContext, *, server_id: str, kind: str) -> dict:
+        """See interfaces.compute. Raises GuestNotFound, ConsoleTypeUnavailable."""
+        return self._consoles.offer(server_id, kind)
 
     def get_diagnostics(self, ctx: RequestContext, *, server_id: str) -> dict:
         """See interfaces.compute. Raises GuestNotFound."""
