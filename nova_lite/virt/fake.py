@@ -75,7 +75,10 @@ class FakeGuest:
 
 
 class FakeHypervisor:
-    """The machine: its guests, the servers with files, the cached images. ``on_change(LifecycleEvent)`` is set by the driver."""
+    """The machine: its guests, the servers with files, what guests have ``written`` in them, the cached images.
+
+    ``on_change(LifecycleEvent)`` is set by the driver.
+    """
 
     def __init__(self):
         self.guests: dict[str, FakeGuest] = {}
@@ -83,6 +86,8 @@ class FakeHypervisor:
         self.staged: dict[str, frozenset[str]] = {}
         self.aside: dict[str, frozenset[str]] = {}
         self.images: dict[str, tuple[int, float]] = {}
+        self.written: dict[str, bytes] = {}
+        self.incoming: dict[str, tuple[str, bytearray]] = {}
         self.leaving: set[str] = set()
         self.coming: set[str] = set()
         self.on_change: Callable[[types.LifecycleEvent], None] | None = None
@@ -187,7 +192,7 @@ class FakeDriver(driver.Driver):
         return {server_id: guest.state for server_id, guest in self.hypervisor.guests.items()}
 
     def guest_files(self) -> set[str]:
-        return set(self.hypervisor.bases_by_server)
+        return {*self.hypervisor.bases_by_server, *self.hypervisor.incoming}
 
     def power_state(self, server_id: str) -> PowerState:
         return self.hypervisor.find(server_id).state
@@ -261,7 +266,8 @@ class FakeDriver(driver.Driver):
                 self._locks.pop(image.id, None)
 
     def delete_disks(self, server_id: str) -> None:
-        for found in (self.hypervisor.bases_by_server, self.hypervisor.staged, self.hypervisor.aside):
+        machine = self.hypervisor
+        for found in (machine.bases_by_server, machine.staged, machine.aside, machine.written, machine.incoming):
             found.pop(server_id, None)
 
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:

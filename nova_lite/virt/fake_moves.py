@@ -3,6 +3,8 @@ import base64
 
 from nova_lite import clock, concurrency, exception
 from nova_lite.virt import types
+from nova_lite.virt.copies import Copies
+from nova_lite.virt.fake_copies import FakeCopies
 from nova_lite.virt.live import Fetch, Live, Order, Presence, Progress, Watch
 from nova_lite.virt.moves import Moves
 from nova_lite.virt.types import PowerState
@@ -15,9 +17,13 @@ class FakeMoves(Moves):
 
     def __init__(self, driver, host: str, machines: dict, seconds: float):
         self._live = FakeLive(driver, host, machines, seconds)
+        self._copies = FakeCopies(driver)
 
     def live(self) -> Live:
         return self._live
+
+    def copies(self) -> Copies:
+        return self._copies
 
 
 class FakeLive(Live):

@@ -104,6 +104,13 @@ class DiskStore:
             _undo(files, made)
             raise
 
+    @contextlib.contextmanager
+    def base(self, server_id: str, image: types.ImageSource, fetch: Fetch):
+        """The base of an image (images.Base), which stays as long as the server has files here. Errors as ``ImageCache.hold``."""
+        with self.images.hold(image, fetch) as base:
+            _record_base(layout.ServerFiles(self._state_path, server_id).bases, image.id)
+            yield base
+
     def delete(self, server_id: str) -> None:
         """Remove all files of the server."""
         folder = layout.ServerFiles(self._state_path, server_id).folder

@@ -8,7 +8,9 @@ import libvirt
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
 from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, plugging, power, snapshot, suspend
+from nova_lite.virt.libvirt.copies import DiskCopies
 from nova_lite.virt.libvirt.events import Watcher
+from nova_lite.virt.libvirt.moves import LibvirtMoves
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
 LOG = log.get(__name__)
@@ -24,6 +26,7 @@ class LibvirtDriver(driver.Driver):
         self._store = disks.DiskStore(settings.state_path, settings.host)
         self._domains = lifecycle.Domains(settings.state_path)
         self._watcher = Watcher(settings.uri, settings.call_timeout, self._domains)
+        self._moves = LibvirtMoves(DiskCopies(self._store, settings.state_path, settings.host, self._is_off))
         self._host: host.HostCapabilities | None = None
 
     # ---- host ----------------------------------------------------------------------------------------------------
@@ -83,6 +86,15 @@ class LibvirtDriver(driver.Driver):
 
     def power_state(self, server_id: str) -> types.PowerState:
         return self._watcher.connection.call(self._domains.state, server_id)
+
+    def moves(self) -> LibvirtMoves:
+        return self._moves
+
+    def _is_off(self, server_id: str) -> bool:
+        try:
+            return self.power_state(server_id) in power.OFF
+        except exception.GuestNotFound:
+            return True
 
     # ---- disks ---------------------------------------------------------------------------------------------------
     def create_disks(self, guest: types.Guest, fetch: driver.Fetch) -> None:

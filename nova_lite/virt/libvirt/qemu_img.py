@@ -36,6 +36,11 @@ def create_overlay(path: str, base: str, base_format: str, size: int) -> None:
     run("qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b", base, path, str(size))
 
 
+def rebase(path: str, base: str, base_format: str) -> None:
+    """Have a qcow2 file find its first content, which is the same, at ``base``."""
+    run("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", "-F", base_format, "-b", base, path)
+
+
 def create_blank(path: str, size: int) -> None:
     """Make an empty qcow2 file of ``size`` bytes. Raises DiskFull."""
     run("qemu-img", "create", "-q", "-f", "qcow2", path, str(size))
@@ -45,12 +50,17 @@ def copy_grown(source: str, target: str, disk_format: str, size: int) -> None:
     """Copy a disk as it is, what it is made from left out, and make it ``size`` bytes if it is smaller. Raises DiskFull."""
     run("cp", "--sparse=always", "--reflink=auto", source, target)
     if read_info(target, disk_format)["virtual-size"] < size:
-        run("qemu-img", "resize", "-q", "-f", disk_format, target, str(size))
+        grow(target, disk_format, size)
 
 
-def convert(source: str, target: str, target_format: str) -> None:
-    """Write all that a qcow2 file shows, what it has from other files included, into a new file. Raises DiskFull."""
-    run("qemu-img", "convert", "-f", "qcow2", "-O", target_format, source, target)
+def grow(path: str, disk_format: str, size: int) -> None:
+    """Make a disk ``size`` bytes large. Raises DiskFull."""
+    run("qemu-img", "resize", "-q", "-f", disk_format, path, str(size))
+
+
+def convert(source: str, target: str, target_format: str, source_format: str = "qcow2") -> None:
+    """Write all that a file shows, what it has from other files included, into a new file. Raises DiskFull."""
+    run("qemu-img", "convert", "-f", source_format, "-O", target_format, source, target)
 
 
 def make_file_system(path: str, kind: str, label: str) -> None:
