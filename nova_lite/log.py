@@ -29,6 +29,8 @@ def setup(debug: bool = False, path: str | None = None) -> None:
     # Third-party chatter that says nothing about our requests.
     for name in ("amqp", "kombu", "sqlalchemy", "alembic", "keystonemiddleware", "urllib3", "stevedore", "oslo_policy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It does not know the options of the authentication plugins that it loads itself.
+    logging.getLogger("keystonemiddleware._common.config").setLevel(logging.ERROR)
 
 
 def get(name: str) -> logging.Logger:

@@ -7,10 +7,11 @@
 from collections.abc import Callable
 
 from nova_lite import context as context_
-from nova_lite import exception
+from nova_lite import exception, log
 from nova_lite.api import faults, resource
 from nova_lite.api.middleware import request_id
 
+LOG = log.get(__name__)
 Validate = Callable[[str, str], context_.RequestContext]
 """Given a token and a request id, who it stands for; raises exception.Unauthorized."""
 
@@ -82,11 +83,19 @@ class KeystoneContext:
 def keystone(application, options: dict, public: tuple[tuple[str, str], ...] = ()):
     """``application`` behind keystonemiddleware. ``options``: the ``[keystone_authtoken]`` section as plain values; ``public`` as in TokenAuth."""
     # Imported here: it costs 15 MB of memory, which a cloud with built-in identity need not pay.
+    import webob.exc
     from keystonemiddleware import auth_token
     guarded = auth_token.AuthProtocol(KeystoneContext(application), {**options, "delay_auth_decision": False})
 
     def choose(environ, start_response):
-        return (application if is_public(environ, public) else guarded)(environ, start_response)
+        if is_public(environ, public):
+            return application(environ, start_response)
+        try:
+            return guarded(environ, start_response)
+        except Exception:
+            # What answers requests itself lets nothing through: this is Keystone's, such as a catalog without an internal identity endpoint.
+            LOG.exception("the token could not be validated")
+            return webob.exc.HTTPServiceUnavailable("The Keystone service cannot be used.")(environ, start_response)
     return choose
 
 
