@@ -8,7 +8,7 @@ from nova_lite.api.metadata.application import MetadataApplication
 from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import moves, removal, task
-from nova_lite.compute.worker import delete, resize
+from nova_lite.compute.worker import delete, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.manager import ComputeWorker
@@ -109,7 +109,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     epoch = daemon.register()
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
                     reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
-                    vendor_data=vendor_data(here))
+                    vendor_data=vendor_data(here), shelved_offload_time=conf.compute.shelved_offload_time)
     consoles = ConsoleRelay(driver, conf.my_ip, conf.compute.console_port)
     worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds, consoles)
     watcher = Watcher(worker)
@@ -127,6 +127,8 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     if conf.compute.resize_confirm_window:
         window = conf.compute.resize_confirm_window
         daemon.every(min(60.0, window), lambda: resize.confirm_old(worker, window))
+    if conf.compute.shelved_offload_time > 0:
+        daemon.every(conf.compute.shelved_poll_interval, lambda: shelve.offload_old(worker))
     if conf.compute.reclaim_interval:
         daemon.every(min(60.0, conf.compute.reclaim_interval), lambda: delete.reclaim(worker, conf.compute.reclaim_interval))
     return daemon

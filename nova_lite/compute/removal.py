@@ -1,6 +1,6 @@
 """The end of a server in the database: one transaction that gives back what it held. Used by whoever ends a delete."""
 from nova_lite import clock, exception
-from nova_lite.compute import quota, states, task
+from nova_lite.compute import quota, shelving, states, task
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
@@ -48,6 +48,7 @@ def remove(tx, server: Server, token: str, host: str | None) -> list[str]:
     _give_back(tx, server)
     allocations.release(tx, server.id)
     moves_.end(tx, server.id, "error")
+    shelving.forget(tx, server)
     networks = server_ports.release(tx, server.id)
     servers_.end_action(tx, server.id, request_id, "compute_terminate_instance", started, host, "Success")
     return networks

@@ -17,6 +17,7 @@ KEEP = "keep"
 SCHEDULING, NETWORKING, SPAWNING, DELETING = "scheduling", "networking", "spawning", "deleting"
 REBUILDING, REBUILD_SPAWNING = "rebuilding", "rebuild_spawning"
 RESIZE_PREP, RESIZE_FINISH = "resize_prep", "resize_finish"
+SHELVING_OFFLOADING = "shelving_offloading"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,9 @@ ACTIONS: dict[str, Action] = dict((
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
     _row("resume",      (SUSPENDED,),                                  "resuming",         ACTIVE,  KEEP,    "retry", 600),
+    _row("shelve",      (ACTIVE, STOPPED, PAUSED, SUSPENDED),          "shelving",         SHELVED, KEEP,    "retry", 14400),
+    _row("shelve_offload", (SHELVED,),                                 SHELVING_OFFLOADING, SHELVED_OFFLOADED, KEEP, "retry", 600),
+    _row("unshelve",    (SHELVED, SHELVED_OFFLOADED),                  "unshelving",       ACTIVE,  KEEP,    "retry", 3600),
     _row("trigger_crash_dump", (ACTIVE, PAUSED, RESCUED, RESIZED, ERROR), "triggering_crash_dump", KEEP, KEEP, "fail", 120),
     _row("soft_delete", LIVING,                                        "soft-deleting",    SOFT_DELETED, KEEP, "retry", 600, None),
     _row("restore",     (SOFT_DELETED,),                               "restoring",        ACTIVE,  KEEP,    "retry", 600),
@@ -78,7 +82,8 @@ ACTIONS: dict[str, Action] = dict((
 # fmt: on
 
 ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup",
-            "change_password": "changePassword", "confirm_resize": "confirmResize", "revert_resize": "revertResize"}
+            "change_password": "changePassword", "confirm_resize": "confirmResize", "revert_resize": "revertResize",
+            "shelve_offload": "shelveOffload"}
 """The name that users know an action by, where the table splits it."""
 
 _STATUS = {

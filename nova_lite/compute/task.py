@@ -64,8 +64,9 @@ def finish(tx, server: Server, token: str, done_by: str | None, started: datetim
     row = states.ACTIONS[server.task_action]
     if row.success != states.KEEP:
         changes.setdefault("vm_state", row.success)
+    request_id = server.task_request_id
     _end(tx, server, token, changes)
-    servers_.end_action(tx, server.id, server.task_request_id, event, started, done_by, "Success")
+    servers_.end_action(tx, server.id, request_id, event, started, done_by, "Success")
 
 
 def fail(tx, server: Server, token: str, error: BaseException | str, done_by: str | None = None, started: datetime.datetime | None = None,
@@ -74,13 +75,14 @@ def fail(tx, server: Server, token: str, error: BaseException | str, done_by: st
     row = states.ACTIONS[server.task_action]
     if row.failure != states.KEEP:
         changes.setdefault("vm_state", row.failure)
+    # A row of this very transaction forgets them with its task.
+    request_id, event = server.task_request_id, event or f"compute_{server.task_action}_instance"
     _end(tx, server, token, changes)
     text = str(error)
     trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else None
     code = code or (500 if not isinstance(error, exception.NovaLiteError) or error.status < 500 else error.status)
     servers_.add_fault(tx, server.id, code=code, message=text[:255] or type(error).__name__, details=trace if trace is not None else text)
-    servers_.end_action(tx, server.id, server.task_request_id, event or f"compute_{server.task_action}_instance", started or clock.now(),
-                        done_by, "Error", message=text[:255], traceback=trace, details=text)
+    servers_.end_action(tx, server.id, request_id, event, started or clock.now(), done_by, "Error", message=text[:255], traceback=trace, details=text)
 
 
 def step(tx, server: Server, token: str, task_state: str, **changes) -> None:

@@ -25,6 +25,11 @@ class Keeper:
         with self._db.write() as tx:
             db.delete(tx, image_id)
 
+    def is_stored(self, image_id: str) -> bool:
+        """Whether an upload of the image has ended well. Raises ImageNotFound."""
+        with self._db.read() as tx:
+            return db.get(tx, EVERYTHING, image_id, with_tags=False).image.status == "active"
+
     def backups(self, server_id: str, backup_type: str) -> list[str]:
         """Ids of the images that are backups of a server, of one type, newest first."""
         wanted = db.Wanted(properties={"image_type": "backup", "backup_type": backup_type, "instance_uuid": server_id}, visibility="all")

@@ -33,6 +33,7 @@ class ImageSource:
 class Disk:
     """One disk of a guest. ``kind``: root, ephemeral, swap, config, rescue (boots in the root's place).
 
+    ``whole``: holds all that it has of its image, which may go afterwards.
     ``size_mb`` is 0 where the image's own size holds.
     """
 
@@ -43,6 +44,7 @@ class Disk:
     image: ImageSource | None = None
     boot: bool = False
     fs: str | None = None
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -142,16 +142,21 @@ def _zone(tx, deps, wanted) -> None:
     wanted.zone = wanted.zone or deps.default_schedule_zone
     if wanted.zone is None and not wanted.force_host and not wanted.destination:
         return
-    zones = hosts_.zone_of_hosts(tx, deps.default_availability_zone)
-    names = {*zones.values(), deps.default_availability_zone}
-    if wanted.zone is not None and wanted.zone not in names:
-        raise exception.Invalid("The requested availability zone is not available")
+    zones = check_zone(tx, deps, wanted.zone)
     host = wanted.force_host or wanted.destination.get("host")
     if host is not None and host not in zones:
         raise exception.Invalid(f"Compute host {host} could not be found.")
     node = wanted.destination.get("node")
     if node is not None and not hosts_.hypervisors(tx, pattern=node):
         raise exception.Invalid(f"Compute host {node} could not be found.")
+
+
+def check_zone(tx, deps, zone: str | None) -> dict[str, str]:
+    """``{host: zone}``. Raises Invalid when ``zone`` is none of them, nor None."""
+    zones = hosts_.zone_of_hosts(tx, deps.default_availability_zone)
+    if zone is not None and zone not in {*zones.values(), deps.default_availability_zone}:
+        raise exception.Invalid("The requested availability zone is not available")
+    return zones
 
 
 def root_device(image: dict) -> str:

@@ -36,11 +36,16 @@ def _begin(deps: Deps, ctx: RequestContext, server_id: str, action: str, name: s
         server = servers_.get(tx, ctx, server_id)
         if server.host is None:
             raise exception.Conflict(f"Instance {server_id} is in an invalid state for '{action}'")
-        image_id = images.create_of_server(tx, ctx, _columns(server, name), _properties(ctx, server, properties), server.project_id)
+        image_id = record(tx, ctx, server, name, properties)
         token = task.begin(tx, ctx, server, action, {"image_id": image_id, **detail})
         host = server.host
     ring(deps.compute.run_task, ctx, host, server_id=server_id, token=token)
     return image_id
+
+
+def record(tx, ctx: RequestContext, server: Server, name: str, properties: dict[str, str]) -> str:
+    """The record of an image of the server's root disk, which a worker will upload; its id. Raises Invalid, LimitExceeded."""
+    return images.create_of_server(tx, ctx, _columns(server, name), _properties(ctx, server, properties), server.project_id)
 
 
 def _columns(server: Server, name: str) -> dict:

@@ -40,7 +40,7 @@ def _build(job: Job) -> None:
     with contextlib.ExitStack() as undo:
         zone = server.availability_zone or "nova"
         nics = shop.db.transact(lambda tx: server_ports.allocate(tx, server.id, server.project_id, shop.host, wanted, zone=zone))
-        undo.callback(_leave_networks, job)
+        undo.callback(leave_networks, job)
         hooks.reached("build.addresses")
         job_.prepare_networks(job, nics)
         guest = job_.describe(job, nics, ["default"])
@@ -57,7 +57,8 @@ def _build(job: Job) -> None:
         undo.pop_all()
 
 
-def _leave_networks(job: Job) -> None:
+def leave_networks(job: Job) -> None:
+    """Plug the server's ports nowhere."""
     # The ports stay the server's: nobody else may take the user's own port before the next host has it.
     networks = job.shop.db.transact(lambda tx: server_ports.unbind(tx, job.server.id))
     if networks:

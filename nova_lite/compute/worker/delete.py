@@ -1,6 +1,6 @@
 """Deleting: the guest ends, its disks go, the row gives back what it held; or all of it only sleeps until it is reclaimed."""
 from nova_lite import clock, exception, hooks, log
-from nova_lite.compute import quota, removal, task
+from nova_lite.compute import quota, removal, shelving, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker import power
@@ -46,7 +46,7 @@ def restore(job: Job) -> None:
     with job.shop.db.write() as tx:
         quota.count(tx, job.server.project_id, removal.weight(job.server))
         task.finish(tx, job.server, job.token, job.shop.host, job.started, "compute_restore_instance", power_state=int(PowerState.RUNNING),
-                    deleted_at=None)
+                    deleted_at=None, request=shelving.forget(tx, job.server))
 
 
 def reclaim(worker, interval: float) -> list[str]:

@@ -20,7 +20,7 @@ EPHEMERAL_FS = "ext4"
 class Workshop:
     """What every job on this host shares. ``network``, ``scheduler``: RPC clients; ``fetch``: image bytes by id; ``images`` takes new ones.
 
-    Timeouts in seconds.
+    Timeouts in seconds; ``shelved_offload_time``: after how many a shelved server leaves its host, 0 at once, -1 never.
     """
 
     db: Database
@@ -33,6 +33,7 @@ class Workshop:
     shutdown_timeout: int = 60
     reboot_timeout: int = 60
     max_attempts: int = 3
+    shelved_offload_time: float = 0
     dns_domain: str = "novalocal"
     vendor_data: dict = dataclasses.field(default_factory=dict)
 

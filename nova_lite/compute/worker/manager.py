@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, evacuate, interfaces, power, rebuild, resize, snapshot
+from nova_lite.compute.worker import build, delete, evacuate, interfaces, power, rebuild, resize, shelve, snapshot
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
@@ -34,6 +34,9 @@ HANDLERS: dict[str, Handler] = {
     "suspend": power.suspend,
     "resume": power.resume,
     "trigger_crash_dump": power.trigger_crash_dump,
+    "shelve": shelve.shelve,
+    "shelve_offload": shelve.offload,
+    "unshelve": shelve.unshelve,
     "soft_delete": delete.soft_delete,
     "restore": delete.restore,
     "delete": delete.delete,

@@ -11,7 +11,8 @@ def snapshot(job: Job) -> dict:
     shop, image_id = job.shop, job.server.task_detail["image_id"]
     try:
         hooks.reached("snapshot.begun")
-        shop.driver.snapshot_root(job_.description(job)[0], lambda blocks, size: shop.images.upload(image_id, blocks, size))
+        if not shop.images.is_stored(image_id):
+            shop.driver.snapshot_root(job_.description(job)[0], lambda blocks, size: shop.images.upload(image_id, blocks, size))
     except exception.Unavailable:
         raise
     except BaseException:

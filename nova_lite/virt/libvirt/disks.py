@@ -124,6 +124,9 @@ class DiskStore:
     def _create_disk(self, disk: types.Disk, plain: str, suffix: str, bases: Path, fetch: Fetch) -> None:
         path = plain + suffix
         if disk.kind in ("root", "rescue") and disk.image is not None:
+            if disk.whole:
+                self._create_whole(disk, path, fetch)
+                return
             with self.images.hold(disk.image, fetch) as base:
                 image_format.check_fits(disk.image, base.virtual_size, disk.size_mb)
                 _record_base(bases, disk.image.id)
@@ -141,6 +144,20 @@ class DiskStore:
                 else:
                     label = Path(plain).name.removeprefix("disk.").replace("eph", "ephemeral")
                     qemu_img.make_file_system(fresh, disk.fs or DEFAULT_FILE_SYSTEM, label)
+
+
+    def _create_whole(self, disk: types.Disk, path: str, fetch: Fetch) -> None:
+        with _in_place(path) as fresh:
+            found = self.images.fetch_to(disk.image, fetch, fresh)
+            image_format.check_fits(disk.image, found.virtual_size, disk.size_mb)
+            if found.format != "qcow2":
+                os.rename(fresh, fresh + "ed")
+                try:
+                    qemu_img.convert(fresh + "ed", fresh, "qcow2", found.format)
+                finally:
+                    os.unlink(fresh + "ed")
+            if disk.size_mb << 20 > found.virtual_size:
+                qemu_img.grow(fresh, "qcow2", disk.size_mb << 20)
 
 
 def _nothing_to_fetch(image_id: str):

@@ -56,6 +56,11 @@ class ImageCache:
             os.utime(path)
             yield _base(image, path)
 
+    def fetch_to(self, image: types.ImageSource, fetch: Fetch, path: str) -> Base:
+        """A file of the image's bytes that is nobody else's, checked as a base is. Errors as ``hold``."""
+        self._fetch(image, fetch, path)
+        return _base(image, path)
+
     def prune(self, keep: Iterable[str], older_than: float) -> list[str]:
         """Remove bases that no disk uses, not in ``keep`` and unused for ``older_than`` seconds; their ids."""
         removed = []
