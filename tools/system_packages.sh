@@ -29,6 +29,7 @@ run      procps                  sysctl
 run      kmod                    modprobe
 run      e2fsprogs               mkfs.ext4, for the guest image and extra disks
 run      dosfstools              mkfs.vfat, for extra disks
+run      xfsprogs                mkfs.xfs, for the same
 run      zstd                    the guest image
 test     curl                    endpoints by hand
 test     iputils-ping            guests that reach each other

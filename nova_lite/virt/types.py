@@ -34,7 +34,7 @@ class Disk:
     """One disk of a guest. ``kind``: root, ephemeral, swap, config, rescue (boots in the root's place).
 
     ``whole``: holds all that it has of its image, which may go afterwards.
-    ``size_mb`` is 0 where the image's own size holds.
+    ``size_mb`` is 0 where the image's own size holds. ``device`` and ``bus`` of a CD-ROM may be empty: the driver chooses.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Disk:
     image: ImageSource | None = None
     boot: bool = False
     fs: str | None = None
+    cdrom: bool = False
     whole: bool = False
 
 

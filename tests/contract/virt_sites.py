@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from pathlib import Path
+from xml.etree import ElementTree
 
 from nova_lite import clock, concurrency, exception
 from nova_lite.virt import types
@@ -171,6 +172,22 @@ class LibvirtSite(Site):
         meta = {"uuid": guest.server_id, "hostname": "contract"}
         drive = {"openstack/latest/meta_data.json": json.dumps(meta).encode(), "openstack/latest/user_data": b"#!/bin/sh\npoweroff\n"}
         return self.run(dataclasses.replace(guest, config_drive=drive))
+
+    def told(self, guest: types.Guest, script: str) -> str:
+        """Run a guest that runs ``script`` at its start; its console once the script has ended."""
+        end = b"that was all"
+        user_data = f"#!/bin/sh\n(sleep 1; {script}; echo {end.decode()}) >/dev/console 2>&1\n".encode()
+        drive = {"openstack/latest/meta_data.json": json.dumps({"uuid": guest.server_id, "hostname": "contract"}).encode(),
+                 "openstack/latest/user_data": user_data}
+        self.run(dataclasses.replace(guest, config_drive=drive))
+        text = self.wait_for(lambda: (found := self.driver.console_output(guest.server_id, CONSOLE_BYTES)).count(end) and found,
+                             "what the guest has to tell", 90)
+        return text.decode(errors="replace")
+
+    def domain(self, server_id: str) -> ElementTree.Element:
+        """What libvirt runs."""
+        text = subprocess.run(["virsh", "-q", "-c", self.settings.uri, "dumpxml", server_id], check=True, capture_output=True).stdout
+        return ElementTree.fromstring(text)
 
     def triple(self) -> dict:
         """Kernel, ramdisk and root images, and the kernel options that suit them."""

@@ -43,6 +43,9 @@ BAD_CREATES = [
     ({"tags": ["a,b"]}, 400, "tags/0"),
     ({"hostname": "-bad-"}, 400, "hostname"),
     ({"block_device_mapping_v2": [{"source_type": "volume", "uuid": NOBODY, "boot_index": 0, "destination_type": "volume"}]}, 400, "volumes"),
+    ({"block_device_mapping_v2": [{"source_type": "blank", "destination_type": "local", "boot_index": -1}]}, 400, "Boot sequence"),
+    ({"block_device_mapping": [{"virtual_name": "swap", "volume_size": 1}]}, 400,
+     "Swap drive requested is larger than instance type allows."),
     ({"security_groups": [{"name": "no-such"}]}, 400, "Security group no-such not found."),
     ({"availability_zone": "nova:nohost"}, 400, "Compute host nohost could not be found."),
 ]

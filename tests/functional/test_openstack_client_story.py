@@ -57,6 +57,16 @@ def test_the_life_of_a_server(cloud, client, tmp_path):
     client.run("network", "delete", "quiet")
 
 
+def test_a_server_with_disks_of_its_own(cloud, client):
+    client.run("flavor", "create", "roomy", "--ram", "64", "--disk", "1", "--ephemeral", "4", "--swap", "512")
+    asked = ("--flavor", "roomy", "--image", cloud.image, "--network", cloud.network, "--swap", "256")
+    made = client.json("server", "create", "disks", *asked, "--ephemeral", "size=1,format=vfat", "--ephemeral", "size=3", "--wait")
+    assert made["status"] == "ACTIVE"
+    refused = client.run("server", "create", "more", *asked, "--ephemeral", "size=5", fails=True)
+    assert "Ephemeral disks requested are larger than the instance type allows." in refused
+    client.run("server", "delete", "disks", "--wait")
+
+
 def test_what_an_operator_looks_at(client):
     host = client.json("hypervisor", "list")[0]["Hypervisor Hostname"]
     client.run("compute", "service", "set", "--disable", "--disable-reason", "new disks", host, "nova-compute")

@@ -1,6 +1,6 @@
 """/servers: create, list, show, update, delete."""
 from nova_lite import exception
-from nova_lite.api.compute import links, server_body, server_filters, server_view, values
+from nova_lite.api.compute import block_devices, links, server_body, server_filters, server_view, values
 from nova_lite.api.resource import Route
 from nova_lite.compute.actions import create as create_
 from nova_lite.compute.actions import delete as delete_
@@ -43,8 +43,9 @@ def wanted(request, content: dict) -> create_.Wanted:
     high = int(content.get("max_count", low))
     if low > high:
         raise exception.Invalid("min_count must be <= max_count")
+    image_id, disks = block_devices.read(content)
     return create_.Wanted(
-        name=content["name"].strip(), flavor_id=_flavor_id(content["flavorRef"]), image_id=_image_id(content), min_count=low, max_count=high,
+        name=content["name"].strip(), flavor_id=_flavor_id(content["flavorRef"]), image_id=image_id, disks=disks, min_count=low, max_count=high,
         networks=content.get("networks"), key_name=content.get("key_name"), user_data=content.get("user_data"),
         metadata=content.get("metadata", {}), zone=zone, force_host=host, force_node=node, destination=destination,
         config_drive=values.truth(content.get("config_drive", False)), personality=content.get("personality", []),
@@ -68,23 +69,6 @@ def _zone(text: str | None) -> tuple[str | None, str | None, str | None]:
 
 def _flavor_id(reference) -> str:
     return str(reference).rstrip("/").rsplit("/", 1)[-1]
-
-
-def _image_id(content: dict) -> str | None:
-    """The image to boot from: ``imageRef``, or the one block device that says just the same. Volumes are refused: there are none."""
-    devices = content.get("block_device_mapping_v2") or []
-    if content.get("block_device_mapping") and devices:
-        raise exception.Invalid("Using different block_device_mapping syntaxes is not allowed in the same request.")
-    for device in devices:
-        if device.get("source_type") != "image" or device.get("destination_type", "local") != "local" or str(device.get("boot_index")) != "0":
-            raise exception.Invalid("Block Device Mapping is Invalid: only a local disk made of the image with boot_index 0 can be asked for; "
-                                    "this cloud has no volumes.")
-    if content.get("block_device_mapping"):
-        raise exception.Invalid("Block Device Mapping is Invalid: this cloud has no volumes.")
-    reference = content.get("imageRef")
-    if devices and not reference:
-        return devices[0].get("uuid")
-    return reference
 
 
 def index(request):

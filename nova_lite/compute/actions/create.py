@@ -43,6 +43,8 @@ class Wanted:
     admin_pass: str | None = None
     security_groups: list | None = None
     trusted_certs: list | None = None
+    disks: list = dataclasses.field(default_factory=list)
+    """Rows of compute.local_disks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _row(ctx: RequestContext, wanted: Wanted, found: references.Found, reservati
         "flavor": found.flavor, "flavorid": found.flavor["flavorid"], "key_name": wanted.key_name, "key_data": found.key_data,
         "user_data": wanted.user_data, "config_drive": wanted.config_drive or found.config_drive, "availability_zone": None,
         "disk_config": wanted.disk_config or "MANUAL", "access_ip_v4": wanted.access_ip_v4, "access_ip_v6": wanted.access_ip_v6,
-        "root_device": found.root_device, "meta": wanted.metadata, "trusted_certs": wanted.trusted_certs, "request": request,
+        "root_device": found.root_device, "disks": wanted.disks, "meta": wanted.metadata, "trusted_certs": wanted.trusted_certs, "request": request,
         "group_id": found.group.id if found.group is not None else None,
         "task_id": task.new_token(), "task_action": "create", "task_started_at": now, "task_deadline": task.deadline("create", now),
         "task_request_id": ctx.request_id, "task_detail": None,

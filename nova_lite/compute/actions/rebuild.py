@@ -51,7 +51,7 @@ def _of_image(tx, ctx: RequestContext, server: Server, image_id: str) -> dict:
         if str(error) == references.NO_IMAGE:
             raise exception.Invalid("Cannot find image for rebuild")
         raise
-    return {"image_id": image["id"], "image": image, "root_device": references.root_device(image)}
+    return {"image_id": image["id"], "image": image, "root_device": references.root_device(image, server.disks)}
 
 
 def rescue(deps: Deps, ctx: RequestContext, server_id: str, image_id: str | None, admin_pass: str | None, ignore_lock: bool = False) -> str:

@@ -4,6 +4,7 @@ import binascii
 import dataclasses
 
 from nova_lite import exception
+from nova_lite.compute import local_disks
 from nova_lite.context import RequestContext
 from nova_lite.db import flavors as flavors_
 from nova_lite.db import hosts as hosts_
@@ -39,6 +40,7 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
     except exception.FlavorNotFound as error:
         raise exception.Invalid(str(error))
     image = check_image(tx, ctx, wanted.image_id, flavor)
+    local_disks.check(wanted.disks, flavor)
     check_limits(deps.quota_defaults, wanted)
     _zone(tx, deps, wanted)
     networks = server_ports.check_requested(tx, ctx, wanted.networks, count=wanted.max_count)
@@ -46,7 +48,7 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
     if groups:
         networks = [{**nic, "security_groups": groups} for nic in networks]
     return Found(flavor, image, check_key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
-                 root_device(image), _group(tx, ctx, wanted.hints.get("group")))
+                 root_device(image, wanted.disks), _group(tx, ctx, wanted.hints.get("group")))
 
 
 def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> dict:
@@ -159,8 +161,8 @@ def check_zone(tx, deps, zone: str | None) -> dict[str, str]:
     return zones
 
 
-def root_device(image: dict) -> str:
-    """The guest's name of the first disk of a server made from the image."""
-    prefix = {"ide": "hd", "scsi": "sd", "sata": "sd", "usb": "sd"}.get(image["properties"].get("hw_disk_bus"), "vd")
-    return f"/dev/{prefix}a"
+def root_device(image: dict, disks: list) -> str:
+    """The guest's name of the first disk of a server made from the image, whose user has said ``disks``."""
+    bus = local_disks.root_bus(disks) or image["properties"].get("hw_disk_bus", "virtio")
+    return f"/dev/{local_disks.prefix(bus)}a"
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nova_lite.compute import metadata
+from nova_lite.compute.worker import disks
 from nova_lite.context import RequestContext
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
@@ -12,8 +13,6 @@ from nova_lite.image.keeper import Keeper
 from nova_lite.network.actions import server_ports
 from nova_lite.virt import types
 from nova_lite.virt.driver import Driver, Fetch
-
-EPHEMERAL_FS = "ext4"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,36 +81,11 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
         drive = metadata.config_drive(server, nics, job.shop.dns_domain, list(groups), job.shop.vendor_data)
     return types.Guest(
         server_id=server.id, name=server.name, project_id=server.project_id, user_id=server.user_id, flavor_name=flavor["name"],
-        vcpus=flavor["vcpus"], memory_mb=flavor["memory_mb"], disks=_disks(server, properties, drive is not None),
+        vcpus=flavor["vcpus"], memory_mb=flavor["memory_mb"], disks=disks.of_server(server, drive is not None),
         nics=tuple(types.Nic(nic["port_id"], nic["mac"], nic["bridge"], nic["tap"], properties.get("hw_vif_model", "virtio"), nic["mtu"])
                    for nic in nics),
-        kernel=_source(boots.get("kernel_id")), ramdisk=_source(boots.get("ramdisk_id")),
+        kernel=disks.source(boots.get("kernel_id")), ramdisk=disks.source(boots.get("ramdisk_id")),
         kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive)
-
-
-def _source(image: dict | None) -> types.ImageSource | None:
-    if image is None:
-        return None
-    return types.ImageSource(image["id"], image["disk_format"], image.get("size") or 0, image.get("checksum"), image.get("os_hash_algo"),
-                             image.get("os_hash_value"), image.get("min_disk") or 0)
-
-
-def _disks(server: Server, properties: dict, with_drive: bool) -> tuple[types.Disk, ...]:
-    bus = properties.get("hw_disk_bus", "virtio")
-    prefix = {"virtio": "vd", "ide": "hd"}.get(bus, "sd")
-    letters = iter("abcdefghijklmnopqrstuvwxyz")
-    flavor = server.flavor
-    rescue = server.request.get("rescue_image")
-    disks = [types.Disk("rescue", prefix + next(letters), bus, 0, _source(rescue), boot=True)] if rescue else []
-    disks.append(types.Disk("root", prefix + next(letters), bus, flavor["root_gb"] * 1024, _source(server.image), boot=not rescue))
-    if flavor["ephemeral_gb"]:
-        disks.append(types.Disk("ephemeral", prefix + next(letters), bus, flavor["ephemeral_gb"] * 1024, fs=EPHEMERAL_FS))
-    if flavor["swap"]:
-        disks.append(types.Disk("swap", prefix + next(letters), bus, flavor["swap"], fs="swap"))
-    if with_drive:
-        drive_bus = "sata" if "q35" in properties.get("hw_machine_type", "") else "ide"
-        disks.append(types.Disk("config", "sdz" if drive_bus == "sata" else "hdd", drive_bus))
-    return tuple(disks)
 
 
 def description(job: Job) -> tuple[types.Guest, list[dict]]:

@@ -18,6 +18,7 @@ _X86 = ("x86_64", "i686")
 _HAS_SMBIOS = (*_X86, "aarch64")
 _DEFAULT_MACHINE = {"x86_64": "pc", "i686": "pc", "aarch64": "virt"}
 _DISK_BUSES = ("virtio", "scsi", "ide", "sata", "usb")
+_CDROM_BUSES = ("ide", "sata", "scsi", "usb")
 _VIF_MODELS = ("virtio", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3")
 _VIDEO_MODELS = ("vga", "virtio", "qxl", "cirrus", "vmvga", "bochs", "ramfb", "none")
 
@@ -162,14 +163,22 @@ def _controllers(guest, machine, disks) -> list:
 def _disks(guest, host, settings, machine, files) -> list:
     boot = (next((disk for disk in guest.disks if disk.boot), None)
             or next((disk for disk in guest.disks if disk.kind == "root"), None))
-    disks = [_disk(guest, disk, path, host, settings, disk is boot) for disk, path in files.disks(guest.disks)]
+    disks = [_cdrom(disk, path, "qcow2", machine, disk is boot) if disk.cdrom else _disk(guest, disk, path, host, settings, disk is boot)
+             for disk, path in files.disks(guest.disks)]
     if guest.config_drive is not None:
-        chosen = next((disk for disk in guest.disks if disk.kind == "config"), None)
-        ide = machine is not None and machine.startswith("pc")
-        disks.append(dev.Disk(device="cdrom", format="raw", file=files.config_drive(guest), readonly=True,
-                              target=_target(chosen) if chosen else ("hdd" if ide else "sdz"),
-                              bus=chosen.bus if chosen else ("ide" if ide else "sata")))
+        chosen = next((disk for disk in guest.disks if disk.kind == "config"), types.Disk("config", "", "", cdrom=True))
+        disks.append(_cdrom(chosen, files.config_drive(guest), "raw", machine))
     return disks
+
+
+def _cdrom(disk: types.Disk, path: str, content: str, machine: str | None, first: bool = False) -> dev.Disk:
+    bus = disk.bus or ("sata" if "q35" in (machine or "") else "ide" if (machine or "").startswith("pc") else "scsi")
+    if bus not in _CDROM_BUSES:
+        raise exception.HypervisorError(reason=f"a CD-ROM cannot be on the bus {bus} (hw_cdrom_bus); use {', '.join(_CDROM_BUSES)}")
+    # The last names of the bus: disks have the first ones.
+    prefix, letters = ("hd", "dc") if bus == "ide" else ("sd", "zy")
+    return dev.Disk(device="cdrom", format=content, file=path, readonly=True, bus=bus, boot_order=1 if first else None,
+                    target=_target(disk) or prefix + letters[disk.kind != "config"])
 
 
 def _target(disk: types.Disk) -> str:

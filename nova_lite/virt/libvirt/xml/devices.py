@@ -28,6 +28,12 @@ class Disk(Element):
     serial = Value("serial")
     boot_order = Value("boot/@order")
     readonly = Flag("readonly")
+    total_bytes_sec = Value("iotune/total_bytes_sec")
+    read_bytes_sec = Value("iotune/read_bytes_sec")
+    write_bytes_sec = Value("iotune/write_bytes_sec")
+    total_iops_sec = Value("iotune/total_iops_sec")
+    read_iops_sec = Value("iotune/read_iops_sec")
+    write_iops_sec = Value("iotune/write_iops_sec")
 
 
 class Interface(Element):
