@@ -12,7 +12,7 @@ LOG = log.get(__name__)
 
 def prepare(here: Site) -> None:
     """Migrate the database and make the administrator. A password made up here is written to ``<state_path>/admin-password``, mode 0600."""
-    migrate.upgrade(here.db)
+    migrate.upgrade_apart(here.db)
     if here.conf.api.auth_strategy == "builtin":
         bootstrap(here, here.conf.identity.admin_password)
 

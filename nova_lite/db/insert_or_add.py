@@ -4,9 +4,8 @@ Used where many count at once: one statement makes what is missing, adds, holds 
 """
 import sqlalchemy as sa
 from sqlalchemy import orm
-from sqlalchemy.dialects import mysql
 
-from nova_lite.db.unless_taken import CONFLICT_CLAUSE
+from nova_lite.db.unless_taken import CONFLICT_CLAUSE, insert
 
 
 def insert_or_add(tx: orm.Session, model, rows: list[dict], counter: str, answer: list) -> list[sa.Row]:
@@ -17,11 +16,11 @@ def insert_or_add(tx: orm.Session, model, rows: list[dict], counter: str, answer
     table = model.__table__
     dialect = tx.get_bind().dialect.name
     if dialect in CONFLICT_CLAUSE:
-        statement = CONFLICT_CLAUSE[dialect](table)
+        statement = insert(dialect, model)
         statement = statement.on_conflict_do_update(index_elements=list(table.primary_key),
                                                     set_={counter: table.c[counter] + statement.excluded[counter]})
     else:
-        statement = mysql.insert(table)
+        statement = insert("mysql", model)
         statement = statement.on_duplicate_key_update({counter: table.c[counter] + statement.inserted[counter]})
     # The rows apart from the statement: so SQLAlchemy puts its text together once.
     return list(tx.execute(statement.returning(*answer), rows))

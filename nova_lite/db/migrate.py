@@ -1,14 +1,21 @@
-"""Migrations: bring a state database to the tables that this version needs (alembic), and say where it stands."""
-import os
+"""Migrations: bring a state database to the tables that this version needs (alembic), and say where it stands.
 
-from nova_lite import exception
+Run as a program it upgrades the database whose URL it reads from its standard input; see ``upgrade_apart``.
+"""
+import os
+import sys
+
+import sqlalchemy as sa
+
+from nova_lite import concurrency, exception
 from nova_lite.db.engine import Database
 
 FOLDER = os.path.join(os.path.dirname(__file__), "migrations")
+STAMP = "alembic_version"
 
 
 def _config(connection=None):
-    # Imported here: only start-up and nova-lite-manage pay alembic's memory.
+    # Imported where it is used: alembic takes 14 MB, which no daemon needs to keep.
     from alembic.config import Config
     config = Config()
     config.set_main_option("script_location", FOLDER.replace("%", "%%"))
@@ -33,17 +40,31 @@ def _lock(db: Database, connection) -> None:
         connection.exec_driver_sql("SELECT GET_LOCK('nova_lite.migrate', 600)")
 
 
+def upgrade_apart(db: Database) -> None:
+    """``upgrade`` in a process of its own, which takes alembic's memory with it; nothing where nothing is to do.
+
+    Raises DatabaseUnavailable, and ConfigurationError when the upgrade failed (it has said why on the standard error output).
+    """
+    if current(db) == head():
+        return
+    url = db.url.render_as_string(hide_password=False)
+    done = concurrency.subprocess.run([sys.executable, "-m", __name__], input=url, text=True, check=False)
+    if done.returncode:
+        raise exception.ConfigurationError(reason=f"The database could not be brought to revision {head()}.")
+
+
 def current(db: Database) -> str | None:
-    """The revision that the database is at; None for an empty one."""
-    from alembic.runtime.migration import MigrationContext
-    with db.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    """The revision that the database is at; None for an empty one. Raises DatabaseUnavailable."""
+    with db.read() as tx:
+        if not sa.inspect(tx.connection()).has_table(STAMP):
+            return None
+        return tx.scalar(sa.text(f"SELECT version_num FROM {STAMP}"))
 
 
 def head() -> str:
-    """The newest revision that this version has."""
-    from alembic.script import ScriptDirectory
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    """The newest revision that this version has: migrations are numbered."""
+    names = (name for name in os.listdir(os.path.join(FOLDER, "versions")) if name.endswith(".py"))
+    return max(name.partition("_")[0] for name in names)
 
 
 def check(db: Database) -> None:
@@ -69,3 +90,7 @@ def new_revision(db: Database, message: str, revision: str) -> None:
     from alembic import command
     with db.engine.connect() as connection:
         command.revision(_config(connection), message, autogenerate=True, rev_id=revision)
+
+
+if __name__ == "__main__":
+    upgrade(Database(sys.stdin.read()))

@@ -2,11 +2,19 @@
 
 Used where a value is drawn at random and drawn again when somebody else has it: addresses, MACs, segment numbers.
 """
+import importlib
+
 import sqlalchemy as sa
 from sqlalchemy import orm
-from sqlalchemy.dialects import postgresql, sqlite
 
-CONFLICT_CLAUSE = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+CONFLICT_CLAUSE = ("sqlite", "postgresql")
+"""Databases whose INSERT has ON CONFLICT."""
+
+
+def insert(dialect: str, model) -> sa.Insert:
+    """INSERT into the model's table with what is special to the dialect ``sqlite``, ``postgresql`` or ``mysql``."""
+    # Imported when it is asked for: a process talks to one database, and each dialect takes 1 to 2 MB.
+    return importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(model.__table__)
 
 
 def insert_unless_taken(tx: orm.Session, model, rows: list[dict]) -> int:
@@ -16,7 +24,7 @@ def insert_unless_taken(tx: orm.Session, model, rows: list[dict]) -> int:
     """
     dialect = tx.get_bind().dialect.name
     if dialect in CONFLICT_CLAUSE:
-        statement = CONFLICT_CLAUSE[dialect](model.__table__).on_conflict_do_nothing()
+        statement = insert(dialect, model).on_conflict_do_nothing()
     else:
         statement = sa.insert(model.__table__).prefix_with("IGNORE")
     # The rows apart from the statement: so SQLAlchemy puts its text together once.

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from nova_lite import concurrency
+from nova_lite import concurrency, exception
 from nova_lite.db import migrate
 from nova_lite.db.engine import Database
 
@@ -33,6 +33,18 @@ def test_an_empty_database_gets_the_models_tables(url):
     migrate.check(db)
     assert migrate.differences(db) == []
     migrate.upgrade(db)
+    db.close()
+
+
+def test_a_process_of_its_own_migrates(url):
+    db = Database(url)
+    migrate.upgrade_apart(db)
+    assert migrate.current(db) == migrate.head() == "0001"
+    migrate.upgrade_apart(db)
+    with db.write() as tx:
+        tx.connection().exec_driver_sql("UPDATE alembic_version SET version_num = 'newer'")
+    with pytest.raises(exception.ConfigurationError, match="could not be brought to revision"):
+        migrate.upgrade_apart(db)
     db.close()
 
 
