@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from nova_lite import clock, exception
-from nova_lite.db.allocations import audit, build_ended, claim, release  # noqa: F401 - the rest of what callers change of hosts
+from nova_lite.db.allocations import audit, build_ended, release  # noqa: F401 - the rest of what callers change of hosts
+from nova_lite.db.claims import claim  # noqa: F401 - as above
+from nova_lite.db.models.base import Moment
 from nova_lite.db.models.compute import Aggregate, AggregateHost, Host, Server, Service
 from nova_lite.db.now import now
 
@@ -136,7 +138,8 @@ def put_inventory(tx: orm.Session, host: str, epoch: int, **values) -> bool:
     if known.epoch == epoch and all(getattr(known, name) == value for name, value in values.items()):
         return True
     done = tx.execute(sa.update(Host).where(Host.id == known.id, Host.epoch <= epoch).values(
-        **values, epoch=epoch, version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
+        **values, epoch=epoch, version=Host.version + 1, facts_version=Host.facts_version + 1,
+        changed_at=now()).execution_options(synchronize_session=False))
     tx.expire(known)
     return done.rowcount == 1
 
@@ -158,8 +161,8 @@ def touch(tx: orm.Session, names: Iterable[str]) -> None:
     """Tell the schedulers, through the rows, that what they know of these hosts is old: their service or aggregates changed."""
     names = list(names)
     if names:
-        tx.execute(sa.update(Host).where(Host.name.in_(names)).values(version=Host.version + 1, changed_at=now()).execution_options(
-            synchronize_session=False))
+        tx.execute(sa.update(Host).where(Host.name.in_(names)).values(
+            version=Host.version + 1, facts_version=Host.facts_version + 1, changed_at=now()).execution_options(synchronize_session=False))
 
 
 def hypervisors(tx: orm.Session, *, name: str | None = None, hypervisor_id: int | str | None = None, pattern: str | None = None,
@@ -187,7 +190,7 @@ SCHEDULED = (
     Host.disk_gb_used, Host.vcpus_reserved, Host.memory_mb_reserved, Host.disk_gb_reserved, Host.vcpu_ratio, Host.memory_ratio,
     Host.disk_ratio, Host.servers, Host.io_ops, Host.build_failures, Host.hypervisor_type, Host.hypervisor_version, Host.host_ip,
     sa.type_coerce(Host.supported, sa.Text).label("supported"), sa.type_coerce(Host.traits, sa.Text).label("traits"),
-    sa.type_coerce(Host.cpu_info, sa.Text).label("cpu_info"), Host.version, Host.changed_at,
+    sa.type_coerce(Host.cpu_info, sa.Text).label("cpu_info"), Host.version, Host.facts_version, Host.changed_at,
     Service.disabled, Service.forced_down, Service.last_seen_at, AggregateHost.aggregate_id,
     sa.func.coalesce(Aggregate.updated_at, Aggregate.created_at).label("aggregate_changed_at"),
 )
@@ -200,17 +203,27 @@ _WITH_ALL = (
 )
 
 
-def changed_hosts(tx: orm.Session, since: datetime.datetime | None, names: Iterable[str] = ()) -> list:
-    """Rows of ``SCHEDULED`` for hosts changed at or after ``since`` (None: all), and those of ``names`` (all hosts where these are many).
+def scheduled_hosts(tx: orm.Session, names: Iterable[str] | None = None) -> list:
+    """Rows of ``SCHEDULED`` for the hosts of ``names`` (all hosts where these are many, or None).
 
     A host in several aggregates has a row for each of them, next to each other. JSON columns come as text.
     """
+    names = None if names is None else list(names)
+    return list(tx.execute(_WITH_ALL if names is None or len(names) > MOST_NAMES else _WITH_ALL.where(Host.name.in_(names))))
+
+
+_HOSTS = Host.__table__
+_USAGE = sa.select(*(_HOSTS.c[name] for name in (
+    "name", "version", "facts_version", "changed_at", "vcpus_used", "memory_mb_used", "disk_gb_used", "servers", "io_ops", "build_failures")))
+_CHANGED = _HOSTS.c.changed_at >= sa.bindparam("since", type_=Moment)
+_CHANGED_USAGE = _USAGE.where(_CHANGED)
+_SOME_USAGE = _USAGE.where(sa.or_(_CHANGED, _HOSTS.c.name.in_(sa.bindparam("names", expanding=True))))
+
+
+def changed_usage(tx: orm.Session, since: datetime.datetime, names: Iterable[str] = ()) -> list:
+    """What is used of the hosts changed at or after ``since`` and of those of ``names``, at which versions: much cheaper than ``scheduled_hosts``."""
     names = list(names)
-    query = _WITH_ALL
-    if since is not None and len(names) <= MOST_NAMES:
-        changed = Host.changed_at >= since
-        query = query.where(sa.or_(changed, Host.name.in_(names)) if names else changed)
-    return list(tx.execute(query))
+    return tx.execute(_SOME_USAGE, {"since": since, "names": names}).all() if names else tx.execute(_CHANGED_USAGE, {"since": since}).all()
 
 
 def host_versions(tx: orm.Session) -> list[tuple[str, int]]:

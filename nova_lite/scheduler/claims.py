@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nova_lite import clock, hooks
-from nova_lite.db import allocations
-from nova_lite.db.models import Server
+from nova_lite.db import claims as claims_
 from nova_lite.scheduler.core import select as core
 from nova_lite.scheduler.core.request import Request
 from nova_lite.scheduler.groups import Groups
@@ -23,9 +22,9 @@ LOST = "Other requests took each host that was chosen"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wanted:
-    """A server that waits for a host. ``batch``: the reservation whose servers are placed together, if it is one of several."""
+    """A server that waits for a host: its row as ``db.claims`` reads it. ``batch``: the reservation whose servers are placed together, if any."""
 
-    server: Server
+    server: object
     token: str
     request: Request
     batch: str | None = None
@@ -129,11 +128,11 @@ class Placing:
         claims = {}
         for each in chosen:
             row, request = table.rows[each.host], each.wanted.request
-            claims[each.wanted.server.id] = allocations.Claim(
+            claims[each.wanted.server.id] = claims_.Claim(
                 each.wanted.server.id, each.wanted.token, int(table.ids[row]), each.host, table.nodes[row], table.zone_of(each.host),
                 request.vcpus, request.memory_mb, request.disk_gb, each.decision)
         hooks.reached("scheduler.claim")
-        outcome = allocations.claim_many(self.tx, list(claims.values()))
+        outcome = claims_.claim_many(self.tx, list(claims.values()))
         missed = {claim.server_id for claim in outcome.lost}
         result.lost += len(missed)
         gone = {claim.server_id for claim in outcome.stale}
@@ -162,7 +161,7 @@ class Placing:
             return chosen, []
         whys = {each.batch: why for each, why in reversed(result.refused)}
         halves = [each for each in result.placed if each.wanted.batch in short]
-        allocations.give_up(self.tx, [each.wanted.server.id for each in halves])
+        claims_.give_up(self.tx, [each.wanted.server.id for each in halves])
         halves += [each for each in chosen if each.wanted.batch in short]
         for each in halves:
             self._forget(each)

@@ -24,15 +24,15 @@ def seconds_since_1970(moment: datetime.datetime) -> float:
 
 
 class HostView:
-    """``down_time``: seconds without a heartbeat until a host is down. ``overlap``: seconds in which a transaction surely commits; four times
-    in them ``refresh`` looks back that far.
+    """``down_time``: seconds without a heartbeat until a host is down. ``overlap``: seconds in which a transaction surely commits; as often
+    ``refresh`` looks back that far.
     """
 
     def __init__(self, default_zone: str, down_time: float, overlap: float = 2.0):
         self.table = HostTable(default_zone)
         self.down_time = down_time
         self.overlap = overlap
-        self._versions: dict[str, int] = {}
+        self._versions: dict[str, tuple[int, int]] = {}
         self._stale: set[str] = set()
         self._aggregates_at: dict[int, datetime.datetime] = {}
         self._settled: datetime.datetime | None = None
@@ -46,35 +46,58 @@ class HostView:
         self._stale.update(names)
 
     def refresh(self, tx, look_back: bool = False) -> int:
-        """Read what changed since the last time, with one statement (one more when aggregates changed). Returns how many rows were new.
+        """Read what changed since the last time. Returns how many rows were new.
 
-        ``look_back``: find at once what was committed late, too.
+        One statement reads usage, which changes all the time; one more reads hosts of which something else changed, and one the aggregates
+        when they did. ``look_back``: find at once what was committed late, too.
         """
         stale, self._stale = self._stale, set()
-        if look_back or clock.monotonic() - self._looked_back_at >= self.overlap / 4:
+        if look_back or clock.monotonic() - self._looked_back_at >= self.overlap:
             since, self._looked_back_at = self._settled, clock.monotonic()
         else:
             since = self._newest
         try:
-            found = rows_.changed_hosts(tx, since, stale)
+            if since is None or len(stale) > rows_.MOST_NAMES:
+                return self._read(tx, None)
+            new, unread = self._read_usage(tx, since, stale)
+            return new + (self._read(tx, unread) if unread else 0)
         except BaseException:
             self._stale |= stale
             raise
-        if any(row.aggregate_id is not None and self._aggregates_at.get(row.aggregate_id) != row.aggregate_changed_at for row in found):
-            self._read_aggregates(tx)
-        new, names = 0, set()
-        for _id, group in itertools.groupby(found, key=lambda row: row.id):
-            rows = list(group)
-            name = rows[0].name
-            names.add(name)
-            if self._versions.get(name) != rows[0].version or name in stale:
-                self._put(rows)
+
+    def _read_usage(self, tx, since, stale) -> tuple[int, list[str]]:
+        """Put what is used; how many rows were new, and the names of hosts that have to be read as a whole."""
+        found = rows_.changed_usage(tx, since, stale)
+        new, unread, names = 0, [], stale and {row.name for row in found}
+        for row in found:
+            known = self._versions.get(row.name)
+            if known is None or known[1] != row.facts_version:
+                unread.append(row.name)
+            elif known[0] != row.version or row.name in stale:
+                self._versions[row.name] = (row.version, row.facts_version)
+                self.table.put_usage(row.name, row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.io_ops, row.build_failures)
                 new += 1
-        for name in stale - names:
+        for name in stale - names if stale else ():
             self._drop(name)
         if found:
             self._advance(max(row.changed_at for row in found))
-        return new
+        return new, unread
+
+    def _read(self, tx, names: list[str] | None) -> int:
+        """Read hosts as a whole, None: all."""
+        found = rows_.scheduled_hosts(tx, names)
+        if any(row.aggregate_id is not None and self._aggregates_at.get(row.aggregate_id) != row.aggregate_changed_at for row in found):
+            self._read_aggregates(tx)
+        count = 0
+        for _id, rows in itertools.groupby(found, key=lambda row: row.id):
+            self._put(list(rows))
+            count += 1
+        if names is None:
+            for name in self._versions.keys() - {row.name for row in found}:
+                self._drop(name)
+        if found and names is None:
+            self._advance(max(row.changed_at for row in found))
+        return count
 
     def hear(self, tx) -> None:
         """Read which compute services were heard since the last time, with one statement."""
@@ -90,7 +113,11 @@ class HostView:
         versions = dict(rows_.host_versions(tx))
         for name in [name for name in self._versions if name not in versions]:
             self._drop(name)
-        self.distrust(name for name, version in versions.items() if self._versions.get(name) != version)
+        differ = [name for name, version in versions.items() if self._versions.get(name, (None,))[0] != version]
+        for name in differ:
+            # Whatever changed: read as a whole.
+            self._versions.pop(name, None)
+        self.distrust(differ)
         self._read_aggregates(tx)
         self.refresh(tx, look_back=True)
 
@@ -111,7 +138,7 @@ class HostView:
 
     def _put(self, rows) -> None:
         row = rows[0]
-        self._versions[row.name] = row.version
+        self._versions[row.name] = (row.version, row.facts_version)
         self.table.put(HostRow(
             id=row.id, name=row.name, node=row.hypervisor_hostname, vcpus=row.vcpus, memory_mb=row.memory_mb, disk_gb=row.disk_gb,
             vcpus_used=row.vcpus_used, memory_mb_used=row.memory_mb_used, disk_gb_used=row.disk_gb_used, vcpus_reserved=row.vcpus_reserved,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.context import RequestContext
-from nova_lite.db import allocations
+from nova_lite.db import claims as claims_
 from nova_lite.db.engine import Database
 from nova_lite.scheduler import claims, hints, plugins
 from nova_lite.scheduler.core import explain
@@ -163,17 +163,16 @@ class Manager:
                 LOG.warning("Server %s waits on host %s, which could not be rung: %s", server_id, each.host, error)
 
     def _decide(self, tokens: dict[str, str]) -> claims.Placed:
-        with self._db.read() as tx:
-            waiting, needs = self._waiting_for(tx, tokens)
-            groups = Groups.read(tx, {server.group_id for server in waiting if server.group_id is not None})
-            wanted, spent = self._sort(tx, waiting, needs, groups)
-            self._view.refresh(tx)
-        if not wanted and not spent:
-            return claims.Placed()
-        now = seconds_since_1970(clock.now())
         result = claims.Placed()
         try:
             with self._db.write() as tx:
+                waiting, needs = self._waiting_for(tx, tokens)
+                if not waiting:
+                    return result
+                groups = Groups.read(tx, {server.group_id for server in waiting if server.group_id is not None})
+                wanted, spent = self._sort(tx, waiting, needs, groups)
+                self._view.refresh(tx)
+                now = seconds_since_1970(clock.now())
                 claims.Placing(tx, self._view, self._rules, now, self._settings.max_attempts - 1, groups, needs).run(wanted, result)
                 for each, why in [*(result.refused if self._hears_hosts() else ()), *spent]:
                     self._refuse(tx, each, why, result.decisions.get(each.server.id))
@@ -185,13 +184,13 @@ class Manager:
 
     def _waiting_for(self, tx, tokens) -> tuple[list, dict[str, int]]:
         """The servers that still wait, with the others of their reservation where a part of it would not do; how many of it must be placed."""
-        waiting = allocations.waiting(tx, tokens)
+        waiting = claims_.waiting(tx, tokens)
         together = {server.reservation_id for server in waiting
                     if (server.request or {}).get("min_count", 1) > 1 and not server.request.get("attempts")}
         if not together:
             return waiting, {}
         # Whatever part of the reservation the bells of were heard: its servers are placed in one transaction.
-        siblings = allocations.waiting_together(tx, together)
+        siblings = claims_.waiting_together(tx, together)
         first = {server.id for server in siblings}
         needs = {}
         for reservation_id in together:

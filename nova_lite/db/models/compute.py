@@ -222,7 +222,7 @@ class Service(Base):
 class Host(Base):
     """A compute host: what it has, how much may be promised, and what is claimed. ``used`` columns equal the sum of its allocations.
 
-    ``changed_at`` moves with every change that the scheduler must see, ``version`` counts them.
+    ``changed_at`` moves with every change that the scheduler must see, ``version`` counts them, ``facts_version`` those that are not usage.
     """
 
     __tablename__ = "hosts"
@@ -254,6 +254,7 @@ class Host(Base):
     traits: Mapped[list] = mapped_column(Json, default=list)
     epoch: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=0)
+    facts_version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime.datetime] = created_at()
     changed_at: Mapped[datetime.datetime] = mapped_column(Moment, index=True)
 

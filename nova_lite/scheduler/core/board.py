@@ -70,6 +70,7 @@ class Board:
 
     def __init__(self, query, rules, rows):
         self.rows = rows
+        self._few = None
         self.lanes = []
         for weigher in rules:
             multiplier = weighers.multiplier(weigher, query)
@@ -86,11 +87,23 @@ class Board:
     def best(self, options, rng) -> int:
         """The position of the host to take: the heaviest, or as the options for subsets and ties say."""
         if options.host_subset_size > 1 and len(self.rows) > 1:
-            return int(rng.choice(self.heaviest(options.host_subset_size)))
+            return int(rng.choice(self._best_few(options.host_subset_size)))
         position = int(self.score.argmax())
         if options.shuffle_best_same_weighed_hosts:
             return int(rng.choice(np.flatnonzero(self.score == self.score[position]).tolist()))
         return position
+
+    def _best_few(self, count: int) -> list[int]:
+        """``heaviest``, from positions found before as long as nobody outside of them can be heavier."""
+        if self._few is None or len(self._few) < min(count, len(self.rows)):
+            self._few = np.array(self.heaviest(4 * count))
+            self._least = self.score[self._few[-1]] if len(self._few) < len(self.rows) else -np.inf
+        scores = self.score[self._few]
+        order = np.argsort(-scores, kind="stable")[:count]
+        if scores[order[-1]] < self._least:
+            self._few = None
+            return self._best_few(count)
+        return self._few[order].tolist()
 
     def heaviest(self, count: int) -> list[int]:
         """Positions of the ``count`` heaviest hosts, heaviest first."""
@@ -123,6 +136,7 @@ class Board:
 
     def drop(self, position: int) -> None:
         """The host at ``position`` passes no more."""
+        self._few = None
         self.rows = without(self.rows, position)
         self.score = without(self.score, position)
         self._term = self._term[:-1]
@@ -147,6 +161,7 @@ class Board:
         return found
 
     def _score_all(self) -> None:
+        self._few = None
         score, term = self.score, self._term
         score.fill(0.0)
         for lane in self.lanes:

@@ -177,6 +177,16 @@ class HostTable:
         self.io_ops[row] += sign
         self._put_room(row)
 
+    def put_usage(self, name: str, vcpus: int, memory_mb: int, disk_gb: int, servers: int, io_ops: int, build_failures: int) -> None:
+        """What is used of a known host, without any other change to it."""
+        row = self.rows[name]
+        for name, amount in (("vcpus", vcpus), ("memory", memory_mb), ("disk", disk_gb)):
+            used, free = getattr(self, f"{name}_used"), getattr(self, f"{name}_free")
+            free[row] += used[row] - amount
+            used[row] = amount
+        self.servers[row], self.io_ops[row], self.build_failures[row] = servers, io_ops, build_failures
+        self._put_room(row)
+
     def set_aggregates(self, aggregates: Iterable[Aggregate]) -> None:
         """Replace what is known of all aggregates; zones of hosts follow."""
         self.aggregates = {aggregate.id: aggregate for aggregate in aggregates}

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from nova_lite import clock, concurrency
-from nova_lite.db import allocations, hosts
+from nova_lite.db import allocations, claims, hosts
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Aggregate, AggregateHost, Allocation, Host, Server
 
@@ -154,7 +154,7 @@ def test_only_what_changed_since_the_mark_is_read(db):
     for name in "abc":
         add_host(db, name)
     with db.read() as tx:
-        found = hosts.changed_hosts(tx, None)
+        found = hosts.scheduled_hosts(tx)
         assert [row.name for row in found] == ["a", "b", "c"]
         assert found[0].supported == '[["x86_64","kvm","hvm"]]'
         mark = max(row.changed_at for row in found)
@@ -163,8 +163,10 @@ def test_only_what_changed_since_the_mark_is_read(db):
         hosts.touch(tx, ["b"])
     with db.read() as tx:
         later = mark + datetime.timedelta(milliseconds=1)
-        assert [row.name for row in hosts.changed_hosts(tx, later)] == ["b"]
-        assert [row.name for row in hosts.changed_hosts(tx, later, ["c", "gone"])] == ["b", "c"]
+        usage = hosts.changed_usage(tx, later)
+        assert [(row.name, row.facts_version - found[1].facts_version) for row in usage] == [("b", 1)]
+        assert sorted(row.name for row in hosts.changed_usage(tx, later, ["c", "gone"])) == ["b", "c"]
+        assert [row.name for row in hosts.scheduled_hosts(tx, ["c", "gone"])] == ["c"]
 
 
 def test_heartbeats_are_read_since_a_mark_and_change_no_host(db):
@@ -194,7 +196,7 @@ def test_zones_come_from_aggregates(db):
     add_aggregate(db, "east", "east", ["a"])
     with db.read() as tx:
         assert hosts.zone_of_hosts(tx, "nova") == {"a": "east", "b": "nova", "c": "nova"}
-        rows = [(row.name, row.aggregate_id) for row in hosts.changed_hosts(tx, None)]
+        rows = [(row.name, row.aggregate_id) for row in hosts.scheduled_hosts(tx)]
         fast, east = (row[0] for row in hosts.aggregates(tx))
         assert sorted(rows, key=str) == sorted([("a", fast), ("a", east), ("b", None), ("c", fast)], key=str)
 
@@ -251,7 +253,7 @@ def test_a_claim_for_a_server_that_no_longer_waits_leaves_nothing(db, change):
 
 def claims_for(db, server_ids, name="a", token="t"):
     row = host_row(db, name)
-    return [allocations.Claim(server_id, token, row.id, name, "node", "nova", 1, 2048, 1) for server_id in server_ids]
+    return [claims.Claim(server_id, token, row.id, name, "node", "nova", 1, 2048, 1) for server_id in server_ids]
 
 
 def test_of_many_claims_those_that_fit_win_and_the_rest_lose(db):
@@ -260,7 +262,7 @@ def test_of_many_claims_those_that_fit_win_and_the_rest_lose(db):
     ids = [add_server(db) for _ in range(6)]
     stale = add_server(db, token="another")
     with db.write() as tx:
-        outcome = allocations.claim_many(tx, claims_for(db, ids[:5], "a") + claims_for(db, [ids[5], stale], "b"))
+        outcome = claims.claim_many(tx, claims_for(db, ids[:5], "a") + claims_for(db, [ids[5], stale], "b"))
     assert len(outcome.won) == 4
     assert len(outcome.lost) == 2
     assert [claim.server_id for claim in outcome.stale] == [stale]
@@ -272,10 +274,10 @@ def test_of_many_claims_those_that_fit_win_and_the_rest_lose(db):
 def test_many_claims_take_few_statements(db):
     add_host(db)
     ids = [add_server(db) for _ in range(3)]
-    claims = claims_for(db, ids)
+    wanted = claims_for(db, ids)
     with db.write() as tx:
         before = db.statements
-        assert len(allocations.claim_many(tx, claims).won) == 3
+        assert len(claims.claim_many(tx, wanted).won) == 3
         assert db.statements - before <= 4
     before = db.statements
 
@@ -341,11 +343,11 @@ def test_the_audit_finds_what_does_not_add_up(db):
 def test_claims_from_many_sides_never_exceed_the_host(db):
     add_host(db)
     ids = [add_server(db) for _ in range(12)]
-    claims = {claim.server_id: claim for claim in claims_for(db, ids)}
+    wanted = {claim.server_id: claim for claim in claims_for(db, ids)}
 
     def claim(server_id):
         with db.write() as tx:
-            return len(allocations.claim_many(tx, [claims[server_id]]).won)
+            return len(claims.claim_many(tx, [wanted[server_id]]).won)
 
     assert sum(concurrency.map_parallel(claim, ids)) == 3
     assert host_row(db).memory_mb_used == 6144

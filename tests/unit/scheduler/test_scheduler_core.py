@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nova_lite import config
 from nova_lite.scheduler.core import filters, weighers
+from nova_lite.scheduler.core.board import Board
 from nova_lite.scheduler.core.query import Query
 from nova_lite.scheduler.core.request import Group, Options, Request, disk_gb
 from nova_lite.scheduler.core.select import Rules, select, undo
@@ -235,3 +236,31 @@ def test_a_request_reads_the_copies_of_a_server():
                               image={"hw_architecture": "amd64", "hw_vm_mode": "hvm"}, hints={"query": "q"})
     assert Request.of({"vcpus": 1, "memory_mb": 1}, None, None) == Request(1, 1, 0)
     assert [disk_gb({"swap": size}) for size in (0, 1, 1024, 1025)] == [0, 1, 1, 2]
+
+
+@given(st.integers(2, 6), st.integers(1, 60), st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_a_subset_stays_that_of_the_best_while_servers_are_placed(size, hosts, servers):
+    """The few best that were found before are still the best, as a fresh look says, after each server of a request."""
+    rng = random.Random(hosts * servers)
+    table = HostTable()
+    for number in range(hosts):
+        table.put(host(f"h{number}", id=number, memory_mb=rng.randrange(4096, 65536), vcpus=64))
+    rules = Rules(Options(host_subset_size=size))
+    seen = []
+
+    class Picker:
+        def choice(self, few):
+            seen.append(few)
+            return rng.choice(few)
+
+    request = Request(1, 2048, 1)
+    query = Query(table, request, rules.options, 0.0)
+    board = Board(query, rules.weighers, np.arange(hosts))
+    for _server in range(servers):
+        position = board.best(rules.options, Picker())
+        if len(board) > 1:
+            fresh = Board(query, rules.weighers, np.arange(hosts)).score
+            assert sorted(fresh[seen[-1]]) == pytest.approx(sorted(np.sort(fresh)[::-1][:size]))
+        query.place(int(board.rows[position]))
+        board.update(position)
