@@ -116,9 +116,12 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon.on_start(lambda: driver.start_host(watcher.on_event))
     daemon.on_stop(driver.stop_host)
     daemon.on_stop(consoles.stop)
+    daemon.on_start(watcher.come_back)
+    daemon.on_return(watcher.come_back)
     daemon.on_start(lambda: put_inventory(here, driver, host, epoch))
-    daemon.on_start(watcher.remove_leftovers)
     daemon.on_start(lambda: worker.sweep(starting=True))
+    if conf.compute.resume_guests_state_on_host_boot:
+        daemon.on_start(watcher.resume_guests)
     _serve(here, daemon, ComputeInterface, worker, host)
     daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch))
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)

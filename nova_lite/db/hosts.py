@@ -51,6 +51,11 @@ def report(tx: orm.Session, binary: str, host: str, epoch: int) -> bool:
     return done.rowcount == 1
 
 
+def is_current(tx: orm.Session, host: str, epoch: int) -> bool:
+    """Whether the start ``epoch`` of a host's compute worker is its latest."""
+    return tx.scalar(sa.select(Service.epoch).where(Service.binary == COMPUTE, Service.host == host)) == epoch
+
+
 def services(tx: orm.Session, *, host: str | None = None, binary: str | None = None, service_id: int | str | None = None) -> list[Service]:
     """Services by host, binary and id (number or UUID), in the order in which they first started."""
     query = sa.select(Service).order_by(Service.id)

@@ -8,6 +8,8 @@ from nova_lite.db.engine import Database
 from nova_lite.service.periodic import Periodic
 
 LOG = log.get(__name__)
+SILENCE = 3
+"""Report intervals without a report after which this daemon asks itself what others did meanwhile."""
 RECONNECT_SECONDS = 10.0
 """What another daemon may need, after nobody could report, until its messages come round again and its next report is due."""
 
@@ -25,7 +27,9 @@ class Daemon:
         self._report_interval = report_interval
         self._starters: list[Callable[[], None]] = []
         self._stoppers: list[Callable[[], None]] = []
+        self._returners: list[Callable[[], None]] = []
         self._missed_at: float | None = None
+        self._reported_at = clock.monotonic()
         self.epoch = 0
 
     def register(self) -> int:
@@ -49,6 +53,10 @@ class Daemon:
     def on_stop(self, function: Callable[[], None]) -> None:
         """Have ``function`` run at ``stop``, in the reverse order of the calls."""
         self._stoppers.append(function)
+
+    def on_return(self, function: Callable[[], None]) -> None:
+        """Have ``function`` run before the first report after a silence in which others may have taken this daemon for dead."""
+        self._returners.append(function)
 
     def start(self) -> None:
         """Start all parts."""
@@ -75,11 +83,16 @@ class Daemon:
             self._missed_at = clock.monotonic()
             return
         try:
+            if clock.monotonic() - self._reported_at > SILENCE * self._report_interval:
+                LOG.warning("%s on %s was silent for %.0f s", self.binary, self.host, clock.monotonic() - self._reported_at)
+                for function in self._returners:
+                    function()
             with self.db.write() as tx:
                 current = hosts_.report(tx, self.binary, self.host, self.epoch)
         except exception.Unavailable:
             self._missed_at = clock.monotonic()
             raise
+        self._reported_at = clock.monotonic()
         if not current:
             LOG.error("%s on %s was started anew elsewhere at %s; this one (epoch %s) ends", self.binary, self.host, clock.now(), self.epoch)
             self._on_superseded()

@@ -111,7 +111,8 @@ def test_what_is_refused(cloud, declare):
     assert evacuate(cloud, server_id, version="2.68", host="host1-2", force=True).status == 400
     assert evacuate(cloud, server_id, version="2.13").status == 400
     assert evacuate(cloud, server_id, version="2.14", onSharedStorage=False).status == 400
-    assert message(evacuate(cloud, server_id, version="2.1", onSharedStorage=True, adminPass="x")) == "admin password can't be changed on existing disk"
+    answer = evacuate(cloud, server_id, version="2.1", onSharedStorage=True, adminPass="x")
+    assert message(answer) == "admin password can't be changed on existing disk"
     member = cloud.add_user("evacuee")
     own = cloud.boot(member, availability_zone=None)
     assert member.post(f"/servers/{own}/action", {"evacuate": {}}).status == 403

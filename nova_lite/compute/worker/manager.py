@@ -5,8 +5,10 @@ from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
 from nova_lite.compute.worker import build, delete, evacuate, interfaces, power, rebuild, resize, shelve, snapshot
 from nova_lite.compute.worker.console import ConsoleRelay
+from nova_lite.compute.worker.fence import fenced
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
+from nova_lite.db import hosts as hosts_
 from nova_lite.db import servers as servers_
 
 LOG = log.get(__name__)
@@ -131,7 +133,7 @@ class ComputeWorker:
             # Read once nobody else here works on it: a task that has just ended must not begin again on a server that is whole.
             server = self._mine(server_id, token)
             if server is not None:
-                job = Job(self.shop, ctx, server, token, clock.now(), alternates, again, secret)
+                job = Job(fenced(self.shop, self.epoch, server_id, token), ctx, server, token, clock.now(), alternates, again, secret)
                 mine.task = concurrency.spawn(self._carry_out, job)
                 refused = mine.task.wait()
         finally:
@@ -144,7 +146,11 @@ class ComputeWorker:
     def _mine(self, server_id: str, token: str):
         with self.shop.db.read() as tx:
             server = servers_.with_task(tx, server_id, token)
-        if server is None or servers_.runs_at(server) != self.shop.host:
+            here = server is not None and servers_.runs_at(server) == self.shop.host
+            if here and not hosts_.is_current(tx, self.shop.host, self.epoch):
+                LOG.warning("this worker was replaced by a newer one; it leaves task %s of server %s alone", token, server_id)
+                return None
+        if not here:
             LOG.debug("task %s of server %s is not (any more) for this host", token, server_id)
             return None
         return server

@@ -1,9 +1,12 @@
 """Watching the hypervisor: guests that change by themselves are told to the database, and what is no server's is removed."""
-from nova_lite import exception, log
-from nova_lite.compute import states
+from nova_lite import concurrency, exception, log
+from nova_lite.compute import states, task
+from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker.manager import ComputeWorker
+from nova_lite.context import RequestContext
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
+from nova_lite.network.actions import server_ports
 from nova_lite.virt.types import LifecycleEvent, PowerState
 
 LOG = log.get(__name__)
@@ -15,6 +18,8 @@ SETTLED = {
 """What a server whose guest is in a power state, with no task under way, is in."""
 FOLLOWS = (states.ACTIVE, states.STOPPED, states.PAUSED, states.SUSPENDED)
 """vm_states that follow the guest; the others mean more than its power."""
+ON = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
+RESUMED_AT_ONCE = 4
 
 
 class Watcher:
@@ -22,13 +27,14 @@ class Watcher:
 
     def __init__(self, worker: ComputeWorker):
         self._worker, self._shop = worker, worker.shop
+        self._resuming: set[str] = set()
 
     def on_event(self, event: LifecycleEvent) -> None:
         """A guest changed. A change made by a task of ours is that task's to record.
 
         What the guest is now counts, not what it was when the event was sent: the event may be of a task that has ended since.
         """
-        if self._worker.is_busy(event.server_id):
+        if self._worker.is_busy(event.server_id) or event.server_id in self._resuming:
             return
         try:
             state = self._shop.driver.power_state(event.server_id)
@@ -41,9 +47,12 @@ class Watcher:
         guests = self._shop.driver.guests()
         with self._shop.db.read() as tx:
             servers = servers_.of_host(tx, self._shop.host)
+        self._give_way(servers, guests)
+        if guests.keys() - {server.id for server in servers}:
+            self.remove_leftovers()
         for server in servers:
             state = guests.get(server.id, PowerState.SHUTDOWN if server.vm_state == states.STOPPED else PowerState.NOSTATE)
-            if server.task_id is not None or self._worker.is_busy(server.id):
+            if server.task_id is not None or self._worker.is_busy(server.id) or server.id in self._resuming:
                 continue
             if _differs(server, state):
                 self._settle(server.id, state)
@@ -59,6 +68,45 @@ class Watcher:
             changed = servers_.settle_power(tx, server_id, self._shop.host, int(state), SETTLED[state], FOLLOWS)
         if changed:
             LOG.info("server %s is %s now: its guest changed by itself", server_id, SETTLED[state])
+
+    def come_back(self) -> None:
+        """This host was down, or others may have thought so: end what went elsewhere meanwhile. Before anything is started, or the host is told up.
+
+        Raises HypervisorError, Unavailable.
+        """
+        guests = self._shop.driver.guests()
+        with self._shop.db.read() as tx:
+            servers = servers_.of_host(tx, self._shop.host)
+        self._give_way(servers, guests)
+        self.remove_leftovers()
+
+    def _give_way(self, servers, guests) -> None:
+        """End the guests of servers that are being evacuated from here. Their files stay until that has ended well."""
+        for server in servers:
+            if server.task_action == "evacuate" and server.task_host != servers_.ANY_SCHEDULER and server.id in guests:
+                LOG.warning("server %s is being evacuated to %s; its guest here ends", server.id, server.task_host)
+                self._shop.driver.destroy_guest(server.id)
+
+    def resume_guests(self) -> list[str]:
+        """Start the guests that the database says run and that are off: the host was booted. Returns their ids; they start one by one."""
+        guests = self._shop.driver.guests()
+        with self._shop.db.read() as tx:
+            servers = servers_.of_host(tx, self._shop.host)
+        off = [server for server in servers if server.vm_state == states.ACTIVE and server.task_id is None and guests.get(server.id) not in ON]
+        self._resuming.update(server.id for server in off)
+        concurrency.spawn_logged(concurrency.map_parallel, self._resume, off, limit=RESUMED_AT_ONCE)
+        return [server.id for server in off]
+
+    def _resume(self, server) -> None:
+        ctx = RequestContext.for_service()
+        try:
+            with self._shop.db.write() as tx:
+                token = task.begin(tx, ctx, server, "reboot_hard", ignore_lock=True)
+            self._worker.run(ctx, server.id, token)
+        except exception.NovaLiteError as error:
+            LOG.warning("server %s is not started with its host: %s", server.id, error)
+        finally:
+            self._resuming.discard(server.id)
 
     def remove_leftovers(self) -> list[str]:
         """End guests and remove files of servers that are deleted or moved to another host for good; the ids removed.
@@ -89,6 +137,10 @@ class Watcher:
         try:
             self._shop.driver.destroy_guest(server_id)
             self._shop.driver.delete_disks(server_id)
+            with self._shop.db.read() as tx:
+                networks = sorted({nic["network_id"] for nic in server_ports.nics(tx, server_id)})
+            if networks:
+                ring(self._shop.network.refresh, RequestContext.for_service(), self._shop.host, network_ids=networks)
         except exception.NovaLiteError as error:
             LOG.warning("server %s: %s", server_id, error)
 

@@ -89,3 +89,21 @@ def test_a_periodic_goes_on_after_an_error_and_can_be_hurried():
         periodic.hurry()
     periodic.stop()
     assert len(runs) >= 3
+
+
+def test_after_a_silence_it_looks_around_before_it_reports(db):
+    wire, seen = Wire(), []
+    daemon = Daemon("nova-compute", "h1", db, wire, 0.01, lambda: None)
+    daemon.register()
+    daemon.start()
+    wire.healthy_since = None
+    concurrency.sleep(0.1)
+    silent = last_seen(db)
+    daemon.on_return(lambda: seen.append(last_seen(db)))
+    wire.healthy_since = datetime.datetime(2026, 1, 1)
+    for _ in range(500):
+        concurrency.sleep(0.01)
+        if last_seen(db) > silent:
+            break
+    daemon.stop()
+    assert last_seen(db) > silent and seen and seen[0] == silent

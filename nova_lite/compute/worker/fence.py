@@ -1,0 +1,70 @@
+"""The fence between this worker and whoever took over what it had: a newer start on the same host, or another host.
+
+A process that was frozen or cut off goes on later as if no time had passed. So each task has its driver behind a fence: what changes anything asks
+first whether this worker is still its host's, what starts a guest asks for the task too, before and after.
+"""
+import dataclasses
+import functools
+
+from nova_lite import exception, hooks, log
+from nova_lite.compute.worker.job import Workshop
+from nova_lite.db import hosts as hosts_
+from nova_lite.db import servers as servers_
+
+LOG = log.get(__name__)
+READS = frozenset({"inventory", "guests", "guest_files", "power_state", "console_output", "console", "diagnostics", "moves"})
+STARTS = frozenset({"start_guest", "reboot_hard", "reboot_soft", "unpause_guest"})
+
+
+def fenced(shop: Workshop, epoch: int, server_id: str, token: str) -> Workshop:
+    """The workshop with its driver behind the fence of one task."""
+    return dataclasses.replace(shop, driver=FencedDriver(shop, epoch, server_id, token))
+
+
+class FencedDriver:
+    """As the shop's driver; a call that the fence holds back raises TaskLost. One more read of the database a call, two where guests start."""
+
+    def __init__(self, shop: Workshop, epoch: int, server_id: str, token: str):
+        self._shop, self._epoch, self._server_id, self._token = shop, epoch, server_id, token
+
+    def __getattr__(self, name: str):
+        method = getattr(self._shop.driver, name)
+        if name in READS:
+            return method
+        return functools.partial(self._start if name in STARTS else self._change, method)
+
+    def _change(self, method, *args, **kwargs):
+        try:
+            with self._shop.db.read() as tx:
+                current = hosts_.is_current(tx, self._shop.host, self._epoch)
+        except exception.Unavailable:
+            # Undoing does not wait for the database.
+            current = True
+        if not current:
+            raise exception.TaskLost(token=self._token, server_id=self._server_id)
+        return method(*args, **kwargs)
+
+    def _start(self, method, *args, **kwargs):
+        self._check()
+        hooks.reached("guest.start")
+        done = method(*args, **kwargs)
+        try:
+            self._check()
+        except exception.TaskLost:
+            if not self._belongs_here():
+                LOG.warning("server %s went elsewhere while its guest started here; the guest ends", self._server_id)
+                self._shop.driver.destroy_guest(self._server_id)
+            raise
+        return done
+
+    def _check(self) -> None:
+        with self._shop.db.read() as tx:
+            current = (servers_.with_task(tx, self._server_id, self._token) is not None
+                       and hosts_.is_current(tx, self._shop.host, self._epoch))
+        if not current:
+            raise exception.TaskLost(token=self._token, server_id=self._server_id)
+
+    def _belongs_here(self) -> bool:
+        with self._shop.db.read() as tx:
+            server = servers_.find(tx, self._server_id)
+        return server is not None and self._shop.host in (server.host, servers_.runs_at(server))
