@@ -84,6 +84,7 @@ COMPUTE = (
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that are in no zone aggregate."),
     cfg.StrOpt("default_schedule_zone", help="Zone of servers that ask for none; any zone if not set."),
     cfg.IntOpt("max_concurrent_builds", default=10, min=0, help="Guests that one host builds at once; 0 is no limit."),
+    cfg.IntOpt("max_concurrent_live_migrations", default=1, min=0, help="Running guests that leave one host at once; 0 is no limit."),
     cfg.IntOpt("shutdown_timeout", default=60, min=0, help="Seconds that a guest has to shut down before its power is cut."),
     cfg.IntOpt("reboot_timeout", default=60, min=1, help="Seconds that a guest has to restart by itself before it is reset."),
     cfg.BoolOpt("allow_resize_to_same_host", default=True, help="Resize servers on the host where they are."),

@@ -13,6 +13,7 @@ WHO = {
     "admin": "rule:context_is_admin",
     "reader": "rule:project_reader_or_admin",
     "member": "rule:project_member_or_admin",
+    "manager": "rule:project_manager_or_admin",
     "own user": "rule:context_is_admin or user_id:%(user_id)s",
     "own user or service": "rule:context_is_admin or role:service or user_id:%(user_id)s",
 }
@@ -22,6 +23,7 @@ BASE = (
     ("project_reader_or_admin", "rule:context_is_admin or project_id:%(project_id)s", "Who may look at a project's things."),
     ("project_member_or_admin", "rule:context_is_admin or (project_id:%(project_id)s and (role:member or role:manager or role:_member_))",
      "Who may change a project's things."),
+    ("project_manager_or_admin", "rule:context_is_admin or (project_id:%(project_id)s and role:manager)", "Who may move a project's servers."),
 )
 
 COMPUTE = (
@@ -57,6 +59,10 @@ COMPUTE = (
     ("os_compute_api:servers:confirm_resize", "member", "Confirm a server's resize"),
     ("os_compute_api:servers:revert_resize", "member", "Revert a server's resize"),
     ("os_compute_api:servers:trigger_crash_dump", "member", "Make a server's system dump its memory"),
+    ("os_compute_api:os-migrate-server:migrate_live", "manager", "Move a server while it runs"),
+    ("os_compute_api:os-migrate-server:migrate_live:host", "admin", "Name the host that a server moves to while it runs"),
+    ("os_compute_api:servers:migrations:force_complete", "manager", "Hurry a server's live migration"),
+    ("os_compute_api:servers:migrations:delete", "manager", "Abort a server's live migration"),
     ("os_compute_api:os-pause-server:pause", "member", "Pause a server"),
     ("os_compute_api:os-pause-server:unpause", "member", "Let a paused server go on"),
     ("os_compute_api:os-suspend-server:suspend", "member", "Suspend a server to disk"),

@@ -3,7 +3,7 @@ import json
 
 import stevedore
 
-from nova_lite import exception, log
+from nova_lite import concurrency, exception, log
 from nova_lite.api.metadata.application import MetadataApplication
 from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
@@ -11,14 +11,17 @@ from nova_lite.compute import moves, removal, task
 from nova_lite.compute.worker import delete, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.job import Workshop
+from nova_lite.compute.worker.live_arrivals import LiveArrivals
 from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.compute.worker.watch import Watcher
 from nova_lite.db import hosts as hosts_
 from nova_lite.interfaces.compute import ComputeInterface
+from nova_lite.interfaces.live import LiveInterface
 from nova_lite.interfaces.network import NetworkInterface
 from nova_lite.interfaces.scheduler import SchedulerInterface
 from nova_lite.network.worker.manager import NetworkWorker
 from nova_lite.network.worker.settings import NetworkSettings
+from nova_lite.rpc import client as client_
 from nova_lite.rpc.server import Server
 from nova_lite.service.daemon import Daemon
 
@@ -109,9 +112,11 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     epoch = daemon.register()
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
                     reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
+                    peers=client_.client(here.transport, LiveInterface), live_turns=_turns(conf.compute.max_concurrent_live_migrations),
                     vendor_data=vendor_data(here), shelved_offload_time=conf.compute.shelved_offload_time)
     consoles = ConsoleRelay(driver, conf.my_ip, conf.compute.console_port)
     worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds, consoles)
+    arrivals = LiveArrivals(shop)
     watcher = Watcher(worker)
     daemon.on_start(lambda: driver.start_host(watcher.on_event))
     daemon.on_stop(driver.stop_host)
@@ -123,6 +128,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     if conf.compute.resume_guests_state_on_host_boot:
         daemon.on_start(watcher.resume_guests)
     _serve(here, daemon, ComputeInterface, worker, host)
+    _serve(here, daemon, LiveInterface, arrivals, host)
     daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch))
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
@@ -135,6 +141,10 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     if conf.compute.reclaim_interval:
         daemon.every(min(60.0, conf.compute.reclaim_interval), lambda: delete.reclaim(worker, conf.compute.reclaim_interval))
     return daemon
+
+
+def _turns(count: int) -> concurrency.Semaphore | None:
+    return concurrency.Semaphore(count) if count else None
 
 
 def put_inventory(here: Site, driver, host: str, epoch: int) -> None:

@@ -43,6 +43,11 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
     detail = server.task_detail
     to = detail.get("to")
     own = server.host
+    if detail.get("sent") and done_by is None:
+        # A guest that moves alive may be on either host, and only their workers can say which: where one is lost, the other one ends the move.
+        return task.hand_over(tx, server, token, to["host"] if servers_.runs_at(server) == own else None)
+    if isinstance(error, exception.NoValidHost) and detail.get("refused"):
+        error = exception.NoValidHost(f"{error} " + "; ".join(f"{host}: {reason}" for host, reason in detail["refused"].items()))
     elsewhere = to and own is not None and servers_.runs_at(server) != own
     if elsewhere and "undo" not in detail and not detail["place"]["leaves_nothing"]:
         allocations.release(tx, server.id, to["host"])

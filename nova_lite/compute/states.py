@@ -67,6 +67,7 @@ ACTIONS: dict[str, Action] = dict((
     _row("resize",      (ACTIVE, STOPPED),                             RESIZE_PREP,        RESIZED, KEEP,    "retry", 3600),
     _row("confirm_resize", (RESIZED,),                                 "resize_confirming", ACTIVE, KEEP,    "retry", 600),
     _row("revert_resize", (RESIZED,),                                  "resize_reverting", ACTIVE,  ERROR,   "retry", 1800),
+    _row("live_migrate", (ACTIVE, PAUSED),                             "migrating",        KEEP,    KEEP,    "retry", 600),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),
     _row("suspend",     (ACTIVE,),                                     "suspending",       SUSPENDED, KEEP,  "retry", 900),
@@ -81,10 +82,13 @@ ACTIONS: dict[str, Action] = dict((
 ))
 # fmt: on
 
-ASKED_AS = {"reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup",
+ASKED_AS = {"live_migrate": "os-migrateLive", "reboot_hard": "reboot", "soft_delete": "delete", "snapshot": "createImage", "backup": "createBackup",
             "change_password": "changePassword", "confirm_resize": "confirmResize", "revert_resize": "revertResize",
             "shelve_offload": "shelveOffload"}
 """The name that users know an action by, where the table splits it."""
+
+RECORDED_AS = {"live_migrate": "live-migration"}
+"""The name of the instance action, where it is another one yet."""
 
 _STATUS = {
     ACTIVE: ("ACTIVE", {"rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT", "rebooting_hard": "HARD_REBOOT",

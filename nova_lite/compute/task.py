@@ -38,7 +38,7 @@ def begin(tx, ctx: RequestContext, server: Server, action: str, detail: dict | N
                               task_request_id=ctx.request_id, task_detail=detail, task_host=host)
     if not won:
         raise _refusal(tx, server.id, asked)
-    servers_.add_action(tx, server.id, asked, ctx, now)
+    servers_.add_action(tx, server.id, states.RECORDED_AS.get(action, asked), ctx, now)
     return token
 
 

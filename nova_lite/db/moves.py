@@ -9,11 +9,13 @@ from nova_lite.db.models import Move
 
 MIGRATION, RESIZE, LIVE, EVACUATION = "migration", "resize", "live-migration", "evacuation"
 """Types of moves, in the API's words."""
+ACCEPTED = "accepted"
+"""The status of a move that nobody has begun to carry out."""
 
 
 def add(tx, server, type_: str, ctx, *, new_flavor_id: int | None = None, detail: dict | None = None) -> int:
     """Record that ``server`` shall move from where it is; the id. ``detail``: what must be known until it has ended."""
-    values = {"uuid": str(uuid.uuid4()), "server_id": server.id, "type": type_, "status": "queued" if type_ == LIVE else "accepted",
+    values = {"uuid": str(uuid.uuid4()), "server_id": server.id, "type": type_, "status": ACCEPTED,
               "source_host": server.host, "source_node": server.node, "old_flavor_id": server.flavor.get("id"),
               "new_flavor_id": server.flavor.get("id") if new_flavor_id is None else new_flavor_id, "user_id": ctx.user_id,
               "project_id": ctx.project_id, "detail": detail or {}, "progress": {}}

@@ -23,6 +23,7 @@ from nova_lite.api.compute import (
     server_groups,
     server_images,
     server_ips,
+    server_live_migration,
     server_metadata,
     server_password,
     server_rebuild,
@@ -38,6 +39,7 @@ from nova_lite.api.compute.versions import MAXIMUM, MINIMUM
 
 MODULES = (versions, extensions, flavors, flavor_access, flavor_extra_specs, keypairs, limits, quotas, quota_classes, servers, server_actions,
            server_rebuild, server_evacuate, server_resize, server_images, server_password, server_metadata, server_tags, server_ips, history,
+           server_live_migration,
            server_shelve, diagnostics, interfaces,
            consoles, availability_zones, services, hosts, hypervisors, aggregates, server_groups, usage)
 ROUTES = tuple(route for module in MODULES for route in module.ROUTES)

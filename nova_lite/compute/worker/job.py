@@ -35,6 +35,10 @@ class Workshop:
     shelved_offload_time: float = 0
     dns_domain: str = "novalocal"
     vendor_data: dict = dataclasses.field(default_factory=dict)
+    peers: Any = None
+    """RPC client of the other compute workers (interfaces.live)."""
+    live_turns: Any = None
+    """A semaphore: moves of running guests that this host is the source of at once; None: any number."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@ import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, evacuate, interfaces, power, rebuild, resize, shelve, snapshot
+from nova_lite.compute.worker import build, delete, evacuate, interfaces, live_migration, power, rebuild, resize, shelve, snapshot
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.fence import fenced
 from nova_lite.compute.worker.job import Handler, Job, Workshop
@@ -31,6 +31,7 @@ HANDLERS: dict[str, Handler] = {
     "resize": resize.resize,
     "confirm_resize": resize.confirm,
     "revert_resize": resize.revert,
+    "live_migrate": live_migration.live_migrate,
     "pause": power.pause,
     "unpause": power.unpause,
     "suspend": power.suspend,
@@ -48,6 +49,7 @@ UNDOERS = {}
 """Who puts back, on the server's own host, what was before a move that failed elsewhere."""
 EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
           "trigger_crash_dump": "compute_trigger_crash_dump", "attach_interface": "compute_attach_interface",
+          "live_migrate": live_migration.EVENT,
           "detach_interface": "compute_detach_interface", "change_password": "compute_set_admin_password", "evacuate": evacuate.EVENT}
 """The event that the end of an action is recorded as; names are upstream's."""
 

@@ -1,0 +1,275 @@
+"""A server moves to another host while it runs: the source's worker checks, prepares, watches and settles.
+
+The move's status says how far it is: ``accepted`` until the destination has agreed, ``queued`` until the host has a turn for it, ``preparing``,
+and from ``running`` on the guest may be on either host, which only the hypervisors know. A worker that finds such a move asks them (``_conclude``).
+Where the source's worker is gone for long, the sweep hands the task to the destination's, which concludes from its side (``_settle_here``).
+"""
+import contextlib
+import dataclasses
+
+from nova_lite import clock, concurrency, exception, hooks, log
+from nova_lite.compute import moves, task
+from nova_lite.compute.actions.deps import ring
+from nova_lite.compute.worker import job as job_
+from nova_lite.compute.worker.job import Job
+from nova_lite.compute.worker.live_arrivals import discard
+from nova_lite.db import allocations
+from nova_lite.db import moves as moves_
+from nova_lite.db import servers as servers_
+from nova_lite.network.actions import server_ports
+from nova_lite.virt.live import Order, Presence, Progress
+
+LOG = log.get(__name__)
+EVENT = "compute_live_migration"
+RECORD_SECONDS = 2.0
+"""Between two records of the progress, which also put off the deadline of the task."""
+TURN_SECONDS = 0.5
+ARRIVAL_SECONDS = 60.0
+"""How long the destination leaves a guest that is still to come, with nobody at the source to watch."""
+
+
+def live_migrate(job: Job) -> None:
+    """Ends the task itself. What fails leaves the server where it was, and running."""
+    if job.shop.host != job.server.host:
+        _settle_here(job)
+        return
+    with job.shop.db.read() as tx:
+        status = moves_.open_of(tx, job.server.id).status
+    if status in ("running", "post-migrating"):
+        _conclude(job, "The worker of the server's host ended while the server moved.")
+        return
+    try:
+        _migrate(job, checked=status != moves_.ACCEPTED)
+    except (exception.TaskLost, exception.DatabaseUnavailable):
+        raise
+    except Exception as error:
+        LOG.warning("server %s could not be moved: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))
+        if job.server.task_detail.get("sent"):
+            _conclude(job, error)
+        else:
+            _stay(job, error)
+
+
+# ---- there ---------------------------------------------------------------------------------------------------------------------
+def _migrate(job: Job, checked: bool) -> None:
+    shop, server = job.shop, job.server
+    live, to = shop.driver.moves().live(), server.task_detail["to"]["host"]
+    guest, _ = job_.description(job)
+    offer = live.offer(guest)
+    if not checked or "plan" not in server.task_detail:
+        plan = _check(job, offer)
+        if plan is None:
+            return
+        _step(job, "queued", plan=plan)
+        hooks.reached("live_migration.checked")
+    else:
+        plan = server.task_detail["plan"]
+    with _turn(job):
+        _step(job, "preparing")
+        place = None
+        while place is None:
+            _obey(job)
+            place = shop.peers.receive(job.ctx, to, server_id=server.id, token=job.token, offer=offer, plan=plan)
+            _record(job)
+        hooks.reached("live_migration.prepared")
+        _step(job, "running", sent=True)
+        live.migrate(guest, plan, place, _Watch(job))
+    hooks.reached("live_migration.switched")
+    _finish(job)
+
+
+def _check(job: Job, offer: dict) -> dict | None:
+    """The destination's plan; None when it refused and the scheduler looks for another one."""
+    detail, server = job.server.task_detail, job.server
+    try:
+        return job.shop.peers.check(job.ctx, detail["to"]["host"], server_id=server.id, token=job.token, offer=offer, block=detail["block"],
+                                    over_commit=detail["over_commit"])
+    except (exception.MoveRefused, exception.RpcTimeout, exception.HypervisorError) as error:
+        if detail["place"]["destination"]:
+            raise
+        LOG.info("host %s refuses server %s: %s", detail["to"]["host"], server.id, error)
+        _look_elsewhere(job, error)
+        return None
+    finally:
+        job.shop.driver.moves().live().withdraw(server.id)
+
+
+def _look_elsewhere(job: Job, error: Exception) -> None:
+    detail, host = job.server.task_detail, job.server.task_detail["to"]["host"]
+    place = {**detail["place"], "excluded": [*detail["place"]["excluded"], host]}
+    rest = {key: value for key, value in detail.items() if key != "to"}
+    with job.shop.db.write() as tx:
+        allocations.release(tx, job.server.id, host)
+        moves_.update(tx, moves_.open_of(tx, job.server.id).id, dest_host=None, dest_node=None, dest_address=None)
+        fresh = task.hand_over(tx, job.server, job.token, servers_.ANY_SCHEDULER,
+                               task_detail={**rest, "place": place, "refused": {**detail.get("refused", {}), host: str(error)}})
+    ring(job.shop.scheduler.place_moves, job.ctx, server_ids=[job.server.id], tokens=[fresh])
+
+
+@contextlib.contextmanager
+def _turn(job: Job):
+    """Hold one of the host's turns for moves of guests that run."""
+    turns = job.shop.live_turns
+    while turns is not None and not turns.acquire(timeout=TURN_SECONDS):
+        _obey(job)
+        _record(job)
+    try:
+        yield
+    finally:
+        if turns is not None:
+            turns.release()
+
+
+def _step(job: Job, status: str, **detail) -> None:
+    """Another status of the move, and what must be known from then on. Raises TaskLost, MoveCancelled."""
+    server = job.server
+    server.task_detail = {**server.task_detail, **detail}
+    with job.shop.db.write() as tx:
+        _put_off(tx, job, task_detail=server.task_detail)
+        move = moves_.open_of(tx, server.id)
+        if move.detail.get("order") == "abort":
+            raise exception.MoveCancelled(server_id=server.id)
+        moves_.update(tx, move.id, status=status)
+
+
+def _record(job: Job, progress: Progress | None = None) -> None:
+    """Put off the deadline, tell how far it is. Raises TaskLost."""
+    with job.shop.db.write() as tx:
+        _put_off(tx, job)
+        if progress is not None:
+            moves_.update(tx, moves_.open_of(tx, job.server.id).id,
+                          progress={f"{name}_bytes": value for name, value in dataclasses.asdict(progress).items()})
+
+
+def _put_off(tx, job: Job, **changes) -> None:
+    deadline = task.deadline("live_migrate", clock.now())
+    if not servers_.update_task(tx, job.server.id, job.token, task_deadline=deadline, **changes):
+        raise exception.TaskLost(token=job.token, server_id=job.server.id)
+
+
+def _obey(job: Job) -> Order | None:
+    """What the users have ordered. Raises MoveCancelled."""
+    with job.shop.db.read() as tx:
+        move = moves_.open_of(tx, job.server.id)
+    order = None if move is None else move.detail.get("order")
+    if order == "abort":
+        raise exception.MoveCancelled(server_id=job.server.id)
+    return Order.COMPLETE if order == "complete" else None
+
+
+class _Watch:
+    """Called with the progress of a migration: records it from time to time, and hands on what the users order."""
+
+    def __init__(self, job: Job):
+        self._job, self._recorded = job, 0.0
+
+    def __call__(self, progress: Progress) -> Order | None:
+        try:
+            if clock.monotonic() - self._recorded >= RECORD_SECONDS:
+                _record(self._job, progress)
+                self._recorded = clock.monotonic()
+                hooks.reached("live_migration.moving")
+            return _obey(self._job)
+        except exception.MoveCancelled:
+            return Order.ABORT
+        except exception.DatabaseUnavailable as error:
+            LOG.warning("server %s goes on moving, unrecorded: %s", self._job.server.id, error)
+            return None
+
+
+# ---- the end -------------------------------------------------------------------------------------------------------------------
+def _finish(job: Job) -> None:
+    """The guest runs at the destination: so does the server."""
+    shop, server, to = job.shop, job.server, job.server.task_detail["to"]
+    with shop.db.write() as tx:
+        networks = server_ports.bind(tx, server.id, to["host"])
+        task.finish(tx, server, job.token, shop.host, job.started, EVENT, host=to["host"], node=to["node"], availability_zone=to["zone"])
+        allocations.release(tx, server.id, server.host)
+        moves_.end(tx, server.id, "completed")
+    LOG.info("server %s has moved to host %s", server.id, to["host"])
+    hooks.reached("live_migration.finished")
+    live = shop.driver.moves().live()
+    luggage = live.farewell(server.id) if shop.host == server.host else {}
+    for host in (to["host"], server.host):
+        if networks:
+            ring(shop.network.refresh, job.ctx, host, network_ids=networks)
+    if shop.host == to["host"]:
+        live.settle(server.id, luggage)
+        return
+    try:
+        shop.peers.settle(job.ctx, to["host"], server_id=server.id, luggage=luggage)
+    except exception.NovaLiteError as error:
+        LOG.warning("host %s has server %s, but not its console's log: %s", to["host"], server.id, error)
+    discard(shop, job.ctx, server.id, server.task_detail.get("plan", {}))
+
+
+def _conclude(job: Job, why: Exception | str) -> None:
+    """End a move of which this worker does not know where the guest is: the hypervisors say. Raises Unavailable where they do not yet."""
+    server_id = job.server.id
+    while True:
+        here, there = _presence_here(job), _presence_there(job)
+        LOG.info("server %s is %s here, %s at its destination", server_id, here, there or "perhaps")
+        if there == Presence.HERE:
+            _finish(job)
+            return
+        if here in (Presence.HERE, Presence.OFF) or there in (Presence.NONE, Presence.OFF) and here in (Presence.NONE, Presence.LEFT):
+            if here == Presence.LEFT:
+                # It stopped for a switch that nobody made.
+                job.shop.driver.unpause_guest(server_id)
+            _stay(job, why)
+            return
+        if there is None:
+            raise exception.Unavailable(f"Where the guest of server {server_id} runs is known when its destination answers.")
+        _record(job)
+        concurrency.sleep(TURN_SECONDS)
+
+
+def _presence_here(job: Job) -> Presence:
+    try:
+        return job.shop.driver.moves().live().halt(job.server.id)
+    except exception.HypervisorError as error:
+        raise exception.Unavailable(f"Where the guest of server {job.server.id} runs is known when the hypervisor answers: {error}")
+
+
+def _presence_there(job: Job) -> Presence | None:
+    try:
+        return Presence(job.shop.peers.presence(job.ctx, job.server.task_detail["to"]["host"], server_id=job.server.id))
+    except exception.NovaLiteError as error:
+        LOG.warning("the destination of server %s does not say what it has of it: %s", job.server.id, error)
+        return None
+
+
+def _stay(job: Job, why: Exception | str) -> None:
+    shop, server, detail = job.shop, job.server, job.server.task_detail
+    if "plan" in detail:
+        try:
+            shop.peers.discard(job.ctx, detail["to"]["host"], server_id=server.id, token=job.token, plan=detail["plan"])
+        except exception.NovaLiteError as error:
+            LOG.warning("host %s keeps for a while what it made ready for server %s: %s", detail["to"]["host"], server.id, error)
+    shop.driver.moves().live().withdraw(server.id)
+    if isinstance(why, exception.MoveCancelled):
+        with shop.db.write() as tx:
+            allocations.release(tx, server.id, detail["to"]["host"])
+            moves_.end(tx, server.id, "cancelled")
+            task.finish(tx, server, job.token, shop.host, job.started, EVENT)
+        return
+    with shop.db.write() as tx:
+        # "error": refused before anything was made ready; "failed": it stays after a try.
+        moves.give_up(tx, server, job.token, why, shop.host, "failed" if detail.get("sent") else "error", started=job.started, event=EVENT)
+
+
+def _settle_here(job: Job) -> None:
+    """The source's worker is gone for long: what has come here decides."""
+    live, server = job.shop.driver.moves().live(), job.server
+    deadline = clock.monotonic() + ARRIVAL_SECONDS
+    while (here := live.presence(server.id)) == Presence.COMING and clock.monotonic() < deadline:
+        _record(job)
+        concurrency.sleep(TURN_SECONDS)
+    if here == Presence.HERE:
+        _finish(job)
+        return
+    # Before the switch the source's guest goes on when its other half ends.
+    discard(job.shop, job.ctx, server.id, server.task_detail.get("plan", {}))
+    with job.shop.db.write() as tx:
+        moves.give_up(tx, server, job.token, f"Host {server.host} was lost while the server moved.", job.shop.host, "failed",
+                      started=job.started, event=EVENT)
