@@ -58,9 +58,10 @@ class Subscription:
 class Consumer:
     """Keeps the subscriptions. ``inbox`` is this transport's private queue; ``on_inbox`` takes what comes there."""
 
-    def __init__(self, url: str, options, inbox: str, on_inbox: Callable[[Delivery], None], on_down: Callable[[], None]):
+    def __init__(self, url: str, options, inbox: str, on_inbox: Callable[[Delivery], None], on_down: Callable[[], None],
+                 on_up: Callable[[], None]):
         self.link = Link("consumer", url, options, self._up, self._turn, self._down)
-        self._options, self._on_down = options, on_down
+        self._options, self._on_down, self._on_up = options, on_down, on_up
         self._inbox = Subscription(inbox, "", True, on_inbox, 0)
         self._subscriptions: list[Subscription] = []
         self._changed = False
@@ -103,6 +104,7 @@ class Consumer:
         self._changed = True
         self._subscribe(self._inbox)
         self._turn()
+        self._on_up()
 
     def _down(self) -> None:
         for subscription in [self._inbox, *self._subscriptions]:

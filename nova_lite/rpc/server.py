@@ -16,6 +16,7 @@ from nova_lite.rpc.transport import Address, Transport
 LOG = log.get(__name__)
 PREFETCH = 16  # messages on their way at most; more would not be faster
 REMEMBERED = 2048  # ids of messages carried out, to recognise those that come again
+REPLY_BYTES = 16384  # larger answers are not kept for callers that ask again
 
 
 class _Intake:
@@ -92,7 +93,7 @@ class Server:
         self._queue = f"{interface.topic}.{host}" if interface.per_host else interface.topic
         self._workers = workers
         self._listening: list[tuple[_Intake, object]] = []
-        self._seen: collections.OrderedDict[str, None] = collections.OrderedDict()
+        self._seen: collections.OrderedDict[str, bytes | None] = collections.OrderedDict()
 
     def start(self) -> None:
         """Begin to listen. Does not fail while the broker is away: messages come once it is back."""
@@ -124,9 +125,10 @@ class Server:
             LOG.error("A message on %s is dropped: %s", self._queue, error)
             return
         log.set_request_id(ctx.request_id)
-        if self._is_repeated(request.id):
-            LOG.info("%s came a second time and is dropped", request.method)
+        if request.id in self._seen:
+            self._repeat(request)
             return
+        self._remember(request.id, None)
         if request.reply_to is None:
             try:
                 self._dispatch(request, ctx)
@@ -136,6 +138,7 @@ class Server:
             self._answer(request, ctx)
 
     def _answer(self, request: serializer.Request, ctx) -> None:
+        came = clock.monotonic()
         try:
             body = serializer.encode_result(request.id, self._dispatch(request, ctx))
         except Exception as error:
@@ -143,8 +146,21 @@ class Server:
             report = LOG.info if expected else LOG.exception
             report("%s failed: %s", request.method, error)
             body = serializer.encode_error(request.id, error)
+        if len(body) <= REPLY_BYTES:
+            self._remember(request.id, body)
+        self._reply(request, body, came)
+
+    def _repeat(self, request: serializer.Request) -> None:
+        body = self._seen[request.id]
+        if request.reply_to is None or body is None:
+            LOG.info("%s came a second time and is dropped", request.method)
+        else:
+            self._reply(request, body, clock.monotonic())
+
+    def _reply(self, request: serializer.Request, body: bytes, came: float) -> None:
+        method = self._interface.methods.get(request.method)
         try:
-            self._transport.reply(request.reply_to, body, request.id)
+            self._transport.reply(request.reply_to, body, request.id, came + (method and method.timeout or 0.0) - clock.monotonic())
         except exception.RpcUnavailable as error:
             LOG.warning("The answer to %s is lost: %s", request.method, error)
 
@@ -161,10 +177,7 @@ class Server:
             raise exception.Invalid(f"{self._interface.topic}: {error}.")
         return getattr(self._endpoint, method.name)(ctx, **arguments)
 
-    def _is_repeated(self, id: str) -> bool:
-        if id in self._seen:
-            return True
-        self._seen[id] = None
+    def _remember(self, id: str, body: bytes | None) -> None:
+        self._seen[id] = body
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        return False

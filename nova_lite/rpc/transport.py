@@ -53,16 +53,28 @@ class Stats:
     reconnects: int = 0
 
 
+@dataclasses.dataclass(eq=False)
+class _Pending:
+    """A call that waits for its reply until ``deadline`` (monotonic). ``sent``: the broker has had it once."""
+
+    address: Address
+    body: bytes
+    deadline: float
+    sent: bool = False
+    answer: bytes | str | None = None
+    arrived: concurrency.Event = dataclasses.field(default_factory=concurrency.Event)
+
+
 class Transport:
     """Two connections to a broker, an inbox for replies, and the heartbeat that proves the way round."""
 
     def __init__(self, url: str, options: Options):
         self.options = options
         self.stats = Stats()
-        self._pending: dict[str, tuple[concurrency.Event, list]] = {}
+        self._pending: dict[str, _Pending] = {}
         self.inbox = f"{options.prefix}inbox.{uuid.uuid4().hex}"
         self._publisher = publisher.Publisher(url, options, self._on_down)
-        self._consumer = consumer.Consumer(url, options, self.inbox, self._on_inbox, self._on_down)
+        self._consumer = consumer.Consumer(url, options, self.inbox, self._on_inbox, self._on_down, self._on_up)
         self._heartbeat = heartbeat.Heartbeat((self._consumer.link, self._publisher.link), self._ping, options)
         self._closed = False
         self._publisher.link.start()
@@ -94,24 +106,27 @@ class Transport:
     def request(self, address: Address, body: bytes, correlation_id: str, seconds: float) -> bytes | str | None:
         """Send a call and wait for the reply's body; None when there is none within ``seconds``.
 
-        A call that was not fetched in that time expires. Raises exception.RpcUnavailable as publish does.
+        A call that was not fetched in that time expires. It is sent again after each lost connection, for the reply may be lost with it.
+        Raises exception.RpcUnavailable as publish does.
         """
-        arrived, answer = self._pending[correlation_id] = concurrency.Event(), []
         deadline = clock.monotonic() + seconds
+        pending = self._pending[correlation_id] = _Pending(address, body, deadline)
         try:
             patience = min(seconds, self.options.publish_timeout)
             # Without the inbox a fast answer would be dropped.
             if not self._consumer.link.ready.wait(patience):
                 raise exception.RpcUnavailable(reason=self._consumer.link.reason)
             self._publish(address, body, deadline - clock.monotonic(), patience)
-            return answer[0] if arrived.wait(max(0.0, deadline - clock.monotonic())) else None
+            pending.sent = True
+            pending.arrived.wait(max(0.0, deadline - clock.monotonic()))
+            return pending.answer
         finally:
             del self._pending[correlation_id]
 
-    def reply(self, inbox: str, body: bytes, correlation_id: str) -> None:
-        """Answer a call. Raises exception.RpcUnavailable as publish does."""
+    def reply(self, inbox: str, body: bytes, correlation_id: str, seconds: float = 0.0) -> None:
+        """Answer a call whose caller waits for ``seconds`` more. Raises exception.RpcUnavailable as publish does, but not before that."""
         properties = {"delivery_mode": 1, "correlation_id": correlation_id}
-        self._publisher.publish(Address(inbox, shared=False), body, properties, self.options.publish_timeout)
+        self._publisher.publish(Address(inbox, shared=False), body, properties, max(seconds, self.options.publish_timeout))
         self.stats.replies += 1
 
     def consume(self, address: Address, handler, prefetch: int) -> consumer.Subscription:
@@ -157,9 +172,23 @@ class Transport:
         if correlation_id.startswith(heartbeat.PING):
             self._heartbeat.on_pong(correlation_id)
         elif correlation_id in self._pending:
-            arrived, answer = self._pending[correlation_id]
-            answer.append(delivery.body)
-            arrived.set()
+            pending = self._pending[correlation_id]
+            pending.answer = delivery.body
+            pending.arrived.set()
+
+    def _on_up(self) -> None:
+        if any(pending.sent for pending in self._pending.values()):
+            concurrency.spawn_logged(self._ask_again)
+
+    def _ask_again(self) -> None:
+        for pending in list(self._pending.values()):
+            left = pending.deadline - clock.monotonic()
+            if pending.sent and left > 0 and not pending.arrived.is_set():
+                try:
+                    self._publish(pending.address, pending.body, left, min(left, self.options.publish_timeout))
+                except exception.RpcUnavailable as error:
+                    LOG.info("A call could not be sent again: %s", error)
+                    return
 
     def _on_down(self) -> None:
         self.stats.reconnects += 1

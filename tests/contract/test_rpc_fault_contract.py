@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from nova_lite import concurrency, exception
+from nova_lite import clock, concurrency, exception
 from nova_lite.rpc.client import client
 from nova_lite.rpc.interface import call
 from tests.contract.rpc_site import CTX, Endpoint, Site, Works, eventually
@@ -180,3 +180,55 @@ def test_of_several_brokers_one_that_lives_is_used(rabbitmq):
     site.serve(Endpoint())
     assert site.client().add(CTX, first=40) == 42
     site.close()
+
+
+class Slow(Works):
+    """Works with a call that is worth waiting for."""
+
+    @call(timeout=120)
+    def dawdle(self, ctx):
+        """Ends when the test says so."""
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_an_answer_survives_an_outage_that_it_falls_into(own_rabbitmq, how):
+    site = Site(own_rabbitmq.url, publish_timeout=0.3, round_trip_interval=1.0, round_trip_timeout=2.0)
+    endpoint, caller = Endpoint(), client(site.transport(), Slow)
+    site.serve(endpoint, Slow)
+    began = clock.monotonic()
+    waiting = concurrency.spawn(caller.dawdle, CTX)
+    endpoint.wait_for(lambda heard: heard == ["dawdle"])
+
+    getattr(own_rabbitmq, how)()
+    endpoint.release.set()
+    # Long enough for a server that tries no longer than a cast to have given up.
+    concurrency.sleep(1.0)
+    own_rabbitmq.start()
+    assert waiting.wait() is None
+    assert clock.monotonic() - began < 60 and endpoint.heard == ["dawdle"]
+    site.close()
+
+
+def test_an_answer_that_was_lost_on_its_way_is_asked_for_again(rabbitmq):
+    proxy = Proxy(rabbitmq.port)
+    site = Site(rabbitmq.url, round_trip_interval=0.3, round_trip_timeout=0.7, connect_timeout=1.0, publish_timeout=1.0)
+    try:
+        deaf = site.transport(f"amqp://guest:guest@127.0.0.1:{proxy.port}//")
+        endpoint = Endpoint()
+        server = site.serve(endpoint, Slow)
+        caller = client(deaf, Slow)
+        assert caller.add(CTX, first=1) == 3
+        answered = server._transport.stats.replies
+        waiting = concurrency.spawn(caller.dawdle, CTX)
+        endpoint.wait_for(lambda heard: heard == ["dawdle"])
+        proxy.fall_silent()
+        endpoint.release.set()
+        eventually(lambda: server._transport.stats.replies > answered)
+        eventually(lambda: deaf.healthy_since is None and deaf.stats.reconnects >= 2)
+        proxy.heal()
+        with concurrency.timeout(60):
+            waiting.wait()
+        assert endpoint.heard == ["dawdle"]
+    finally:
+        site.close()
+        proxy.close()
