@@ -3,9 +3,10 @@
 
     tools/with_venv.sh python tools/bench_claims.py --hosts 10000 --schedulers 1,2,4,8 --db postgresql --json result.json
 
-A private PostgreSQL or MariaDB is started for the run, or an SQLite file made. A claim commits the host's room, the server's row, its
-allocation, and its project's quota counters (taken when the servers are made, as the API does). The audit compares usage with allocations and
-capacity from the outside: nothing may be promised twice.
+A private PostgreSQL or MariaDB is started for the run, durable: a commit waits for the disk; or an SQLite file is made. A claim commits the host's
+room, the server's row and its allocation; the project's quota counters are taken when the servers are made, as the API does. Callers bring
+one message at a time each and wait for its end, shared among the schedulers, which take together what waits. The audit compares usage, capacity
+and quota with rows counted one by one: nothing may be promised twice.
 """
 import argparse
 import contextlib
@@ -29,7 +30,7 @@ import sqlalchemy as sa  # noqa: E402
 
 from nova_lite import clock  # noqa: E402
 from nova_lite.compute import quota  # noqa: E402
-from nova_lite.db import allocations  # noqa: E402
+from nova_lite.db import allocations, quotas  # noqa: E402
 from nova_lite.db.engine import Database  # noqa: E402
 from nova_lite.db.models import Host, Server, ServerFault, Service  # noqa: E402
 
@@ -47,7 +48,8 @@ def database(kind: str):
         return
     from tests.services.mariadb import MariaDB
     from tests.services.postgresql import PostgreSQL
-    with {"postgresql": PostgreSQL, "mysql": MariaDB}[kind]() as running:
+    server = {"postgresql": PostgreSQL, "mysql": MariaDB}[kind]
+    with type("Durable", (server,), {"durable": True})() as running:
         yield running.fresh_database()
 
 
@@ -81,8 +83,8 @@ def kind_of(db: Database) -> str:
     return db.url.get_backend_name()
 
 
-def schedule(url: str, together: int) -> None:
-    """One scheduler: place the servers whose ids come on standard input, so many at a time; print what each message took, as JSON."""
+def schedule(url: str, together: int, callers: int) -> None:
+    """One scheduler: place the servers whose ids come on standard input, so many a message; print what each message took, as JSON."""
     from nova_lite.compute import task
     from nova_lite.context import RequestContext
     from nova_lite.scheduler.core.request import Options
@@ -100,21 +102,25 @@ def schedule(url: str, together: int) -> None:
     print("ready", flush=True)
     ids = sys.stdin.readline().split()
     taken = []
-    for start in range(0, len(ids), together):
-        some = ids[start:start + together]
-        begun = time.perf_counter()
-        manager.place_servers(RequestContext(), server_ids=some, tokens=["t"] * len(some))
-        taken.append(time.perf_counter() - begun)
+    messages = iter([ids[start:start + together] for start in range(0, len(ids), together)])
+
+    def call(_number):
+        for some in messages:
+            begun = time.perf_counter()
+            manager.place_servers(RequestContext(), server_ids=some, tokens=["t"] * len(some))
+            taken.append(time.perf_counter() - begun)
+    concurrency.map_parallel(call, range(callers))
     print(json.dumps({"taken": taken, "lost": manager.lost}))
 
 
-def measure(kind: str, hosts: int, schedulers: int, servers: int, slots: int, together: int) -> dict:
+def measure(kind: str, hosts: int, schedulers: int, servers: int, slots: int, together: int, callers: int) -> dict:
     """One run on a database of its own."""
     with database(kind) as url:
         db = Database(url)
         db.create_all()
         ids = furnish(db, hosts, servers, slots)
-        racers = [subprocess.Popen([sys.executable, __file__, "--scheduler", url, "--together", str(together)], stdin=subprocess.PIPE,
+        racers = [subprocess.Popen([sys.executable, __file__, "--scheduler", url, "--together", str(together),
+                                    "--callers", str(max(1, callers // schedulers))], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True) for _ in range(schedulers)]
         for racer in racers:
             assert racer.stdout.readline() == "ready\n", "a scheduler did not start"
@@ -129,7 +135,8 @@ def measure(kind: str, hosts: int, schedulers: int, servers: int, slots: int, to
         found = audit(db)
         db.close()
     taken = sorted(one for answer in answers for one in answer["taken"])
-    return {"db": kind, "hosts": hosts, "schedulers": schedulers, "servers": servers, "together": together, "seconds": spent,
+    return {"db": kind, "hosts": hosts, "schedulers": schedulers, "servers": servers, "together": together, "callers": callers,
+            "seconds": spent,
             "claims_per_second": found["placed"] / spent, "p50_ms": 1e3 * statistics.median(taken),
             "p99_ms": 1e3 * taken[int(len(taken) * 0.99)], "lost": sum(answer["lost"] for answer in answers), **found}
 
@@ -141,7 +148,10 @@ def audit(db: Database) -> dict:
         refused = tx.scalar(sa.select(sa.func.count()).select_from(Server).join(ServerFault, ServerFault.server_id == Server.id).where(
             Server.vm_state == "error", ServerFault.message.startswith("No valid host was found. ")))
         over = tx.scalar(sa.select(sa.func.count()).select_from(Host).where(Host.memory_mb_used > Host.memory_mb))
-        return {"placed": placed, "refused": refused, "over_commits": over, "audit_differences": len(allocations.audit(tx))}
+        living = [(flavor["vcpus"], flavor["memory_mb"]) for flavor in tx.scalars(sa.select(Server.flavor).where(Server.deleted.is_(False)))]
+        counted = {"instances": len(living), "cores": sum(one[0] for one in living), "ram": sum(one[1] for one in living)}
+        wrong = sum(quotas.usage(tx, "project").get(name, 0) != count for name, count in counted.items())
+        return {"placed": placed, "refused": refused, "over_commits": over, "audit_differences": len(allocations.audit(tx)) + wrong}
 
 
 def main() -> None:
@@ -151,17 +161,18 @@ def main() -> None:
     parser.add_argument("--db", choices=("postgresql", "mysql", "sqlite"), default="postgresql")
     parser.add_argument("--servers", type=int, default=4000, help="servers that wait, shared among the schedulers")
     parser.add_argument("--slots", type=int, default=64, help="servers that fit on one host")
-    parser.add_argument("--together", type=int, default=1, help="servers in one message: requests that wait are taken together")
+    parser.add_argument("--together", type=int, default=1, help="servers in one message")
+    parser.add_argument("--callers", type=int, default=32, help="messages under way at a time, shared among the schedulers")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
     parser.add_argument("--scheduler", metavar="URL", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.scheduler:
-        schedule(args.scheduler, args.together)
+        schedule(args.scheduler, args.together, args.callers)
         return
     print("schedulers  claims/s    p50 ms    p99 ms   lost  placed  refused  over-commits  differences")
     results = []
     for count in args.schedulers.split(","):
-        result = measure(args.db, args.hosts, int(count), args.servers, args.slots, args.together)
+        result = measure(args.db, args.hosts, int(count), args.servers, args.slots, args.together, args.callers)
         results.append(result)
         print(f"{result['schedulers']:>10} {result['claims_per_second']:>9.0f} {result['p50_ms']:>9.2f} {result['p99_ms']:>9.2f} {result['lost']:>6} "
               f"{result['placed']:>7} {result['refused']:>8} {result['over_commits']:>13} {result['audit_differences']:>12}", flush=True)

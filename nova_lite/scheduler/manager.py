@@ -63,12 +63,13 @@ class Manager:
     # ---- messages
     def place_servers(self, ctx: RequestContext, *, server_ids: list, tokens: list) -> None:
         """Find hosts for servers whose task is ``scheduling``; each claim rings its host, each refusal ends the server in ERROR."""
-        self._waiting += [(ctx, server_id, token) for server_id, token in zip(server_ids, tokens, strict=True)]
+        mine = self._waiting
+        mine += [(ctx, server_id, token) for server_id, token in zip(server_ids, tokens, strict=True)]
         with self._deciding:
-            # Whoever decided before may have taken these along; then there is nothing left, or only what came later.
-            batch, self._waiting = self._waiting, []
-            if batch:
-                self._place(batch)
+            # Whoever decided before may have taken these along; what came later is for those who brought it, who wait here too.
+            if self._waiting is mine and mine:
+                self._waiting = []
+                self._place(mine)
 
     def place_moves(self, ctx: RequestContext, *, server_ids: list, tokens: list) -> None:
         """Find destinations for servers that move; each claim rings the worker that carries the move out, each refusal ends it."""

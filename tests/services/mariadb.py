@@ -11,6 +11,8 @@ class MariaDB(Service):
 
     user = "mysql"
     program = "mariadbd"
+    durable = False
+    """Whether a commit waits for the disk: for benchmarks."""
 
     @property
     def url(self) -> str:
@@ -31,7 +33,7 @@ class MariaDB(Service):
         return ["mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.folder}/socket",
                 f"--pid-file={self.folder}/pid", f"--bind-address={self.address}", f"--port={self.port}",
                 f"--init-file={self.folder}/accounts.sql", "--skip-name-resolve", "--skip-log-bin", "--max-connections=200",
-                "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
+                f"--innodb-flush-log-at-trx-commit={int(self.durable)}", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
                 "--character-set-server=utf8mb4", "--default-time-zone=+00:00"]
 
     def answers(self) -> bool:

@@ -11,6 +11,8 @@ class PostgreSQL(Service):
     """``with PostgreSQL() as server: server.fresh_database()``; ``url`` is the database ``postgres``."""
 
     user = "postgres"
+    durable = False
+    """Whether a commit waits for the disk: for benchmarks."""
     program = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends the sessions of clients that are still there
 
@@ -31,7 +33,7 @@ class PostgreSQL(Service):
 
     def command(self) -> list[str]:
         settings = {"listen_addresses": self.address, "port": self.port, "unix_socket_directories": self.folder,
-                    "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200,
+                    **dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "on" if self.durable else "off"), "max_connections": 200,
                     "shared_buffers": "32MB", "log_min_messages": "warning", "timezone": "UTC"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return ["postgres", "-D", str(self.folder / "data"), *options]
