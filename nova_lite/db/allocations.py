@@ -11,6 +11,8 @@ from nova_lite.db.models.compute import Allocation, Host
 from nova_lite.db.now import now
 
 RESOURCES = ("vcpus", "memory_mb", "disk_gb")
+CAPACITY = (*RESOURCES, *(f"{name}_{kind}" for name in RESOURCES for kind in ("used", "reserved")), "vcpu_ratio", "memory_ratio", "disk_ratio")
+"""The columns of a host that ``fit`` reads."""
 
 
 def fit(host, amounts, servers) -> list:

@@ -7,7 +7,7 @@ servers that still waited, handed over. Last the allocations, and what became of
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from nova_lite.db.allocations import RESOURCES, fit
+from nova_lite.db.allocations import CAPACITY, RESOURCES, fit
 from nova_lite.db.models.base import Json, Moment
 from nova_lite.db.models.compute import Allocation, Host, Server
 from nova_lite.db.now import now
@@ -20,7 +20,10 @@ _json = sa.func.json_to_recordset(sa.cast(sa.bindparam("asked", type_=sa.Text), 
     *(sa.column(name, kind) for name, kind in _TYPES.items()), name="given").render_derived(with_types=True)
 asked = sa.select(*_json.c).cte("asked")
 
-held = sa.select(*_HOSTS.c).where(_HOSTS.c.id.in_(sa.select(asked.c.host_id))).order_by(_HOSTS.c.id).with_for_update(key_share=True).cte("held")
+# From an array the planner expects few rows and takes the index; from ``asked`` it would read all hosts.
+_ids = sa.bindparam("host_ids", type_=postgresql.ARRAY(sa.Integer))
+held = sa.select(_HOSTS.c.id, *(_HOSTS.c[name] for name in CAPACITY)).where(_HOSTS.c.id == sa.any_(_ids)).order_by(_HOSTS.c.id).with_for_update(
+    key_share=True).cte("held")
 
 _window = {"partition_by": asked.c.host_id, "order_by": asked.c.at}
 _running = {name: sa.func.sum(asked.c[name]).over(**_window) for name in RESOURCES}

@@ -103,7 +103,8 @@ def _at_once(tx, claims) -> Outcome:
     asked = [{"at": place, "server_id": each.server_id, "token": each.token, "host_id": each.host_id, "host": each.host, "node": each.node,
               "zone": each.zone, "vcpus": each.vcpus, "memory_mb": each.memory_mb, "disk_gb": each.disk_gb,
               "decision": None if each.decision is None else orjson.dumps(each.decision).decode()} for place, each in enumerate(claims)]
-    rows = tx.connection().execute(claim_statement.CLAIM, {"asked": orjson.dumps(asked).decode(), "moment": clock.now()}).all()
+    rows = tx.connection().execute(claim_statement.CLAIM, {
+        "asked": orjson.dumps(asked).decode(), "host_ids": sorted({each.host_id for each in claims}), "moment": clock.now()}).all()
     verdicts = {row.server_id: row for row in rows}
     won = [each for each in claims if verdicts[each.server_id].served]
     stale = [each for each in claims if verdicts[each.server_id].fits and not verdicts[each.server_id].served]
