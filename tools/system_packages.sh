@@ -30,6 +30,9 @@ run      kmod                    modprobe
 run      e2fsprogs               mkfs.ext4, for the guest image and extra disks
 run      dosfstools              mkfs.vfat, for extra disks
 run      xfsprogs                mkfs.xfs, for the same
+run      ovmf                    UEFI guests
+run      swtpm                   guests with a TPM
+run      swtpm-tools             the same
 run      zstd                    the guest image
 test     curl                    endpoints by hand
 test     iputils-ping            guests that reach each other

@@ -13,7 +13,7 @@ HEADER_BYTES = 512
 """How many of an image's first bytes ``inspect`` wants."""
 
 QCOW2_MAGIC = b"QFI\xfb"
-BYTES_AS_THEY_ARE = ("raw", "ami", "aki", "ari")
+BYTES_AS_THEY_ARE = ("raw", "ami", "aki", "ari", "iso")
 
 _FOREIGN_MAGICS = (
     (0, QCOW2_MAGIC, "qcow2"), (0, b"KDMV", "vmdk"), (0, b"COWD", "vmdk"), (0, b"# Disk DescriptorFile", "vmdk"),

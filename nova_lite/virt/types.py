@@ -18,7 +18,7 @@ class PowerState(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class ImageSource:
-    """An image to make a disk from. ``disk_format``: raw, qcow2, ami, aki, ari; ``checksum``: md5, ``sha256`` of the bytes (or None)."""
+    """An image to make a disk from. ``disk_format``: raw, qcow2, ami, aki, ari, iso; ``checksum``: md5, ``sha256`` of the bytes (or None)."""
 
     id: str
     disk_format: str

@@ -1,10 +1,14 @@
 """What images and flavors ask of a machine, on real guests: libvirt has it, and where that is cheap the guest sees it."""
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from nova_lite.virt import types
 from tests.contract.virt_sites import LibvirtSite
+
+IFF_MULTI_QUEUE = 0x100
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +47,88 @@ def test_many_disks_on_many_buses_with_their_file_systems(site):
     assert drives(site, guest.server_id) == {
         "vda": "virtio", "vdb": "virtio", "sda": "scsi", "vdc": "virtio", "sdb": "scsi", "sdc": "sata", "sdd": "usb", "vdd": "virtio",
         "sdf": "scsi"}
+
+
+def test_a_stable_rescue_boots_from_the_last_disk(site):
+    disks = (types.Disk("root", "vda", "virtio", 64), types.Disk("rescue", "vdb", "virtio", 0, site.system_image(), boot=True))
+    guest = site.run(site.guest(disks=disks))
+    site.wait_for(lambda: site.boots(guest.server_id) == 1, "the boot")
+    assert b"root /dev/vdb1" in site.driver.console_output(guest.server_id, 1 << 20)
+    assert drives(site, guest.server_id) == {"vda": "virtio", "vdb": "virtio"}
+
+
+@pytest.mark.parametrize(("bus", "name"), [("", "hdc"), ("usb", "sde")])
+def test_a_rescue_from_a_cdrom(site, bus, name):
+    rescue = types.Disk("rescue", "", bus, 0, site.image(bytes(1 << 20), "iso"), boot=True, cdrom=True)
+    guest = site.run(site.guest(disks=(types.Disk("root", "vda", "virtio", 64), rescue), config_drive={"openstack/latest/meta_data.json": b"{}"}))
+    found = site.domain(guest.server_id)
+    drive = next(disk for disk in found.iterfind("devices/disk") if disk.find("target").get("dev") == name)
+    assert drive.get("device") == "cdrom" and drive.find("boot").get("order") == "1" and drive.find("readonly") is not None
+    assert drives(site, guest.server_id)["hdd"] == "ide"
+
+
+PROPERTIES = {"hw_watchdog_action": "reset", "hw_input_bus": "virtio", "hw_video_model": "qxl", "hw_video_ram": "16", "hw_rng_model": "virtio",
+              "hw_sound_model": "ich9", "os_type": "windows", "hw_cpu_sockets": "1", "hw_cpu_cores": "2", "hw_boot_menu": "true"}
+SPECS = {"hw_video:ram_max_mb": "16", "quota:disk_read_bytes_sec": "104857600", "quota:disk_write_iops_sec": "1000", "hw_rng:rate_bytes": "4096",
+         "hw:numa_nodes": "1"}
+
+
+@pytest.mark.parametrize("machine_type", ["pc", "q35"])
+def test_what_image_and_flavor_choose_is_there(site, machine_type):
+    asked = {**PROPERTIES, "hw_machine_type": machine_type, "hw_cdrom_bus": "scsi"}
+    guest = site.guest(site.system_image(), vcpus=2, memory_mb=128, properties=asked, extra_specs=SPECS)
+    text = site.told(guest, "echo cpus $(grep -c ^processor /proc/cpuinfo); echo rng $(cat /sys/class/misc/hw_random/rng_current); "
+                            "echo core $(cat /sys/devices/system/cpu/cpu1/topology/core_id); echo nodes $(cat /sys/devices/system/node/online); "
+                            "echo watchdogs $(grep -l 0x25ab /sys/bus/pci/devices/*/device | wc -l)")
+    for line in ("cpus 2", "rng virtio_rng.0", "core 1", "nodes 0", "watchdogs 1"):
+        assert f"{line}\r\n" in text
+    found = site.domain(guest.server_id)
+    assert found.find("devices/watchdog").attrib.items() >= {"model": "i6300esb", "action": "reset"}.items()
+    assert found.find("cpu/topology").get("cores") == "2" and found.find("clock").get("offset") == "localtime"
+    assert found.find("devices/video/model").get("vram") == "16384"
+    assert {node.get("type") for node in found.iterfind("devices/input[@bus='virtio']")} == {"tablet", "keyboard"}
+    tune = found.find("devices/disk[@device='disk']/iotune")
+    assert tune.findtext("read_bytes_sec") == "104857600" and tune.findtext("write_iops_sec") == "1000"
+
+
+def test_shares_and_quota_of_cpu_time(site):
+    guest = site.run(site.guest(extra_specs={"quota:cpu_shares": "512", "quota:cpu_quota": "20000", "quota:cpu_period": "50000"}))
+    tune = site.domain(guest.server_id).find("cputune")
+    assert {node.tag: node.text for node in tune} == {"shares": "512", "quota": "20000", "period": "50000"}
+
+
+def run_with_nic(site, bridge, **specs):
+    nic = types.Nic("port", "fa:16:3e:12:34:56", bridge, "t" + bridge)
+    guest = site.run(site.guest(nics=(nic,), vcpus=2, extra_specs=specs))
+    return site.domain(guest.server_id).find("devices/interface")
+
+
+def test_a_nic_has_a_queue_for_each_cpu(site):
+    with site.bridge() as bridge:
+        assert run_with_nic(site, bridge, **{"hw:vif_multiqueue_enabled": "true"}).find("driver").get("queues") == "2"
+        assert int(Path(f"/sys/class/net/t{bridge}/tun_flags").read_text(), 16) & IFF_MULTI_QUEUE
+
+
+def test_limits_of_a_nic(site):
+    with site.bridge() as bridge:
+        if subprocess.run(["tc", "qdisc", "add", "dev", bridge, "root", "sfq"], capture_output=True).returncode:
+            pytest.skip("this kernel has no queueing discipline sfq, which libvirt limits NICs with")
+        found = run_with_nic(site, bridge, **{"quota:vif_inbound_average": "1000", "quota:vif_outbound_average": "500"})
+        assert found.find("bandwidth/inbound").get("average") == "1000" and found.find("bandwidth/outbound").get("average") == "500"
+
+
+def test_a_tpm_remembers_until_the_server_is_deleted(site):
+    if "2.0" not in site.driver._capabilities().tpm_versions:
+        pytest.skip("no TPM 2.0 here; install swtpm")
+    guest = site.guest(properties={"hw_tpm_version": "2.0"})
+    site.run(guest)
+    assert site.domain(guest.server_id).find("devices/tpm/backend").attrib.items() >= {"type": "emulator", "version": "2.0"}.items()
+    memory = Path(site.settings.uri.partition("socket=")[2]).parents[2] / "var/lib/libvirt/swtpm" / guest.server_id
+    kept = next(memory.rglob("*permall"))
+    site.driver.destroy_guest(guest.server_id)
+    assert kept.exists()
+    site.driver.start_guest(guest)
+    site.driver.destroy_guest(guest.server_id)
+    assert kept.exists()
+    site.driver.delete_disks(guest.server_id)
+    assert not memory.exists() and site.driver.guests() == {}

@@ -3,7 +3,7 @@ import dataclasses
 from typing import Any
 
 from nova_lite import exception
-from nova_lite.compute import task
+from nova_lite.compute import local_disks, task
 from nova_lite.compute.actions import passwords, references
 from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
@@ -66,13 +66,23 @@ def rescue(deps: Deps, ctx: RequestContext, server_id: str, image_id: str | None
         if image_id is not None:
             try:
                 # The flavor's disk limits what a server is made of, not what it is rescued with.
-                image = references.check_image(tx, ctx, image_id, {**server.flavor, "root_gb": 0})
+                image = references.check_image(tx, ctx, image_id, {**server.flavor, "root_gb": 0}, references.RUNNABLE | {"iso"})
             except exception.Invalid as error:
                 raise exception.Invalid(f"Requested rescue image '{image_id}' is not supported: {error}")
+        _check_rescue_place(image["properties"])
         token = task.begin(tx, ctx, server, "rescue", {"image": image, "admin_pass": password}, ignore_lock)
         host = server.host
     ring(deps.compute.run_task, ctx, host, server_id=server_id, token=token)
     return password
+
+
+def _check_rescue_place(properties: dict) -> None:
+    device, bus = properties.get("hw_rescue_device") or "disk", properties.get("hw_rescue_bus")
+    if device not in ("disk", "cdrom"):
+        raise exception.Invalid(f"Requested rescue device '{device}' is not supported; use disk or cdrom (hw_rescue_device)")
+    buses = [name for name in local_disks.BUSES if device == "disk" or name != "virtio"]
+    if bus and bus not in buses:
+        raise exception.Invalid(f"Requested rescue bus '{bus}' is not supported for a {device}; use {', '.join(buses)} (hw_rescue_bus)")
 
 
 def _launched(tx, ctx: RequestContext, server_id: str, action: str) -> Server:

@@ -51,7 +51,7 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
                  root_device(image, wanted.disks), _group(tx, ctx, wanted.hints.get("group")))
 
 
-def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> dict:
+def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict, formats: frozenset[str] = RUNNABLE) -> dict:
     """The copy of the image that a server of the flavor keeps. Raises Invalid where no such server can be made from it."""
     if not image_id:
         raise exception.Invalid("Invalid imageRef provided.")
@@ -61,9 +61,9 @@ def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict) -> 
         raise exception.Invalid(NO_IMAGE)
     if image["status"] != "active":
         raise exception.Invalid(f"Image {image_id} is not active.")
-    if image["disk_format"] not in RUNNABLE:
+    if image["disk_format"] not in formats:
         raise exception.Invalid(f"Image {image_id} is unacceptable: its disk format is {image['disk_format']}; a server boots from "
-                                f"{', '.join(sorted(RUNNABLE))}")
+                                f"{', '.join(sorted(formats))}")
     if flavor["memory_mb"] < (image.get("min_ram") or 0):
         raise exception.Invalid("Flavor's memory is too small for requested image.")
     root = flavor["root_gb"] * GB

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from nova_lite import exception
 from nova_lite.virt import types
 
-_TRUE = ("1", "t", "true", "on", "y", "yes")
-_FALSE = ("0", "f", "false", "off", "n", "no")
+TRUE = ("1", "t", "true", "on", "y", "yes")
+FALSE = ("0", "f", "false", "off", "n", "no")
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ TABLE: dict[str, Choice] = {
     "hw_cpu_policy": Choice(("shared", "dedicated", "mixed"), "hw:cpu_policy"),
     "hw_mem_page_size": Choice((), "hw:mem_page_size"),
     "hw_numa_nodes": Choice((), "hw:numa_nodes"),
-    "hw_vif_multiqueue_enabled": Choice((*_TRUE, *_FALSE), "hw:vif_multiqueue_enabled"),
-    "hw_boot_menu": Choice((*_TRUE, *_FALSE), "hw:boot_menu"),
-    "hw_pmu": Choice((*_TRUE, *_FALSE), "hw:pmu"),
-    "hw_locked_memory": Choice((*_TRUE, *_FALSE), "hw:locked_memory"),
-    "img_hide_hypervisor_id": Choice((*_TRUE, *_FALSE), "hide_hypervisor_id"),
+    "hw_vif_multiqueue_enabled": Choice((*TRUE, *FALSE), "hw:vif_multiqueue_enabled"),
+    "hw_boot_menu": Choice((*TRUE, *FALSE), "hw:boot_menu"),
+    "hw_pmu": Choice((*TRUE, *FALSE), "hw:pmu"),
+    "hw_locked_memory": Choice((*TRUE, *FALSE), "hw:locked_memory"),
+    "img_hide_hypervisor_id": Choice((*TRUE, *FALSE), "hide_hypervisor_id"),
 }
 
 
@@ -59,7 +59,7 @@ def chosen(guest: types.Guest, name: str, default: str | None = None) -> str | N
 def checked(name: str, value: str) -> str:
     """``value`` if the property takes it. Raises HypervisorError."""
     words = TABLE[name].words
-    if words and value not in words and not (words[:1] == _TRUE[:1] and value.lower() in words):
+    if words and value not in words and not (words[:1] == TRUE[:1] and value.lower() in words):
         raise exception.HypervisorError(reason=f"{name} cannot be {value}; use {', '.join(words)}")
     return value
 
@@ -67,7 +67,7 @@ def checked(name: str, value: str) -> str:
 def truth(guest: types.Guest, name: str) -> bool | None:
     """What image or flavor say of a property that is true or false; None where they say nothing."""
     value = chosen(guest, name)
-    return None if value is None else value.lower() in _TRUE
+    return None if value is None else value.lower() in TRUE
 
 
 def number(guest: types.Guest, spec: str, minimum: int = 0) -> int | None:

@@ -4,7 +4,7 @@ Image properties are the ``hw_*`` of the Image service; what they ask for and th
 """
 from nova_lite import exception
 from nova_lite.virt import types
-from nova_lite.virt.libvirt import layout
+from nova_lite.virt.libvirt import choices, drives, layout, tuning
 from nova_lite.virt.libvirt.host import HostCapabilities
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 from nova_lite.virt.libvirt.xml import devices as dev
@@ -17,10 +17,7 @@ SPARE_PCI_PORTS = 8
 _X86 = ("x86_64", "i686")
 _HAS_SMBIOS = (*_X86, "aarch64")
 _DEFAULT_MACHINE = {"x86_64": "pc", "i686": "pc", "aarch64": "virt"}
-_DISK_BUSES = ("virtio", "scsi", "ide", "sata", "usb")
-_CDROM_BUSES = ("ide", "sata", "scsi", "usb")
-_VIF_MODELS = ("virtio", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3")
-_VIDEO_MODELS = ("vga", "virtio", "qxl", "cirrus", "vmvga", "bochs", "ramfb", "none")
+_SWITCH = {None: None, True: "on", False: "off"}
 
 
 def domain_name(server_id: str) -> str:
@@ -32,18 +29,18 @@ def domain_xml(guest: types.Guest, host: HostCapabilities, settings: LibvirtSett
     """The XML that defines ``guest``. Raises HypervisorError when its properties ask for what this host lacks."""
     files = layout.ServerFiles(settings.state_path, guest.server_id)
     machine = guest.properties.get("hw_machine_type") or settings.machine or _DEFAULT_MACHINE.get(host.arch)
-    x86 = host.arch in _X86
+    cells, nodes = tuning.numa_cells(guest, host)
     return to_text(dom.Domain(
         type=host.virt_type, name=name or domain_name(guest.server_id), uuid=guest.server_id,
         metadata=dom.Metadata(name=_printable(guest.name), flavor=_printable(guest.flavor_name), project=guest.project_id,
                               user=guest.user_id, state_path=settings.state_path),
-        memory=guest.memory_mb, vcpus=guest.vcpus,
+        memory=guest.memory_mb, memory_backing=tuning.memory_backing(guest, host), vcpus=guest.vcpus,
+        cpu_tune=tuning.cpu_tune(guest, nodes, cells), numa_tune=tuning.numa_tune(cells, nodes),
         sysinfo=_sysinfo(guest) if host.arch in _HAS_SMBIOS else None,
         os=_os(guest, host, settings, machine, files),
-        features=dom.Features(acpi=host.arch in _HAS_SMBIOS, apic=x86, vmport="off" if x86 else None,
-                              smm="on" if x86 and _wants_secure_boot(guest) else None),
-        cpu=_cpu(guest, host, settings),
-        clock=_clock(host),
+        features=_features(guest, host),
+        cpu=_cpu(guest, host, settings, cells),
+        clock=_clock(guest, host),
         devices=_devices(guest, host, settings, machine, files),
         security_label=dom.SecurityLabel(label="+0:+0") if host.run_as_root else None,
     ))
@@ -66,8 +63,8 @@ def _os(guest, host, settings, machine, files) -> dom.Os:
         raise exception.HypervisorError(reason=f"this host has no machine type {machine} (hw_machine_type)")
     os = dom.Os(arch=host.arch, machine=machine, smbios="sysinfo" if host.arch in _HAS_SMBIOS else None)
     if host.arch in _X86:
-        os.boot_menu = False
-    if guest.properties.get("hw_firmware_type", "bios") == "uefi" or host.arch == "aarch64":
+        os.boot_menu = choices.truth(guest, "hw_boot_menu") or False
+    if choices.chosen(guest, "hw_firmware_type", "bios") == "uefi" or host.arch == "aarch64":
         if not host.has_uefi:
             raise exception.HypervisorError(reason="the image asks for UEFI, and this host has no UEFI firmware; install ovmf")
         os.firmware, os.nvram = "efi", files.nvram
@@ -90,12 +87,28 @@ def _kernel_cmdline(guest: types.Guest, host: HostCapabilities) -> str:
     if chosen:
         return chosen
     serial = "ttyAMA0" if host.arch == "aarch64" else "ttyS0"
-    root = next((_target(disk) for kind in ("rescue", "root") for disk in guest.disks if disk.kind == kind), "vda")
+    root = next((disk.device.removeprefix("/dev/") or "sr0" for kind in ("rescue", "root") for disk in guest.disks if disk.kind == kind), "vda")
     return f"root=/dev/{root} console=tty0 console={serial}"
 
 
-def _cpu(guest: types.Guest, host: HostCapabilities, settings: LibvirtSettings) -> dom.Cpu:
-    cpu = dom.Cpu(**_topology(guest))
+def _features(guest: types.Guest, host: HostCapabilities) -> dom.Features:
+    x86 = host.arch in _X86
+    features = dom.Features(acpi=host.arch in _HAS_SMBIOS, apic=x86, vmport="off" if x86 else None,
+                            smm="on" if x86 and _wants_secure_boot(guest) else None, pmu=_SWITCH[choices.truth(guest, "hw_pmu")])
+    if choices.truth(guest, "img_hide_hypervisor_id"):
+        features.kvm_hidden = "on"
+    if _is_windows(guest) and host.virt_type == "kvm":
+        features.relaxed = features.vapic = features.spinlocks = "on"
+        features.spinlock_tries = 8191
+    return features
+
+
+def _is_windows(guest: types.Guest) -> bool:
+    return guest.properties.get("os_type") == "windows"
+
+
+def _cpu(guest: types.Guest, host: HostCapabilities, settings: LibvirtSettings, cells: list[dom.NumaCell]) -> dom.Cpu:
+    cpu = dom.Cpu(**_topology(guest), cells=cells or None)
     mode = settings.cpu_mode or _default_cpu_mode(host)
     if mode == "custom":
         cpu.mode, cpu.match, cpu.model = "custom", "exact", settings.cpu_model
@@ -126,73 +139,43 @@ def _topology(guest: types.Guest) -> dict:
     return {"sockets": sockets, "cores": cores, "threads": threads}
 
 
-def _clock(host: HostCapabilities) -> dom.Clock:
+def _clock(guest: types.Guest, host: HostCapabilities) -> dom.Clock:
+    # Windows keeps the machine's clock in local time.
+    offset = "localtime" if _is_windows(guest) else "utc"
     if host.arch not in _X86:
-        return dom.Clock()
-    return dom.Clock(timers=[dom.Timer(name="pit", tickpolicy="delay"), dom.Timer(name="rtc", tickpolicy="catchup"),
-                             dom.Timer(name="hpet", present=False)])
+        return dom.Clock(offset=offset)
+    timers = [dom.Timer(name="pit", tickpolicy="delay"), dom.Timer(name="rtc", tickpolicy="catchup"), dom.Timer(name="hpet", present=False)]
+    if _is_windows(guest) and host.virt_type == "kvm":
+        timers.append(dom.Timer(name="hypervclock", present=True))
+    return dom.Clock(offset=offset, timers=timers)
 
 
 def _devices(guest, host, settings, machine, files) -> list:
-    disks = _disks(guest, host, settings, machine, files)
+    disks = drives.drives(guest, host, settings, machine, files)
+    extras = optional_devices(guest, host)
     return [
-        *_controllers(guest, machine, disks),
+        *_controllers(guest, machine, disks, len(extras)),
         *disks,
         *(_interface(guest, nic) for nic in guest.nics),
         dev.Serial(log_file=files.console_log),
         *([dev.Channel(name="org.qemu.guest_agent.0")] if guest.has_agent else []),
         *_display(guest, host, settings),
-        dev.Rng(**_rng_rate(guest)),
+        *extras,
         dev.Balloon(stats_seconds=10, free_page_reporting="on"),
     ]
 
 
-def _controllers(guest, machine, disks) -> list:
-    controllers = [dev.Controller(type="usb", index=0, model="qemu-xhci")]
+def _controllers(guest, machine, disks, extras: int) -> list:
+    controllers = [dev.Controller(type="usb", index=0, model=choices.chosen(guest, "hw_usb_model", "qemu-xhci"))]
     if any(disk.bus == "scsi" for disk in disks):
-        controllers.append(dev.Controller(type="scsi", index=0, model=guest.properties.get("hw_scsi_model", "virtio-scsi")))
+        controllers.append(dev.Controller(type="scsi", index=0, model=choices.chosen(guest, "hw_scsi_model", "virtio-scsi")))
     if machine is not None and ("q35" in machine or machine.startswith("virt")):
-        # libvirt puts each device that it places on a port of its own: NICs, disks, and the six that every guest has. The rest stay free.
-        used = len(guest.nics) + sum(disk.bus == "virtio" for disk in disks) + 6
+        # libvirt puts each device that it places on a port of its own: NICs, disks, and the five that every guest has. The rest stay free.
+        used = len(guest.nics) + sum(disk.bus == "virtio" for disk in disks) + 5 + extras
         controllers.append(dev.Controller(type="pci", index=0, model="pcie-root"))
         controllers += [dev.Controller(type="pci", index=index, model="pcie-root-port")
                         for index in range(1, used + SPARE_PCI_PORTS + 1)]
     return controllers
-
-
-def _disks(guest, host, settings, machine, files) -> list:
-    boot = (next((disk for disk in guest.disks if disk.boot), None)
-            or next((disk for disk in guest.disks if disk.kind == "root"), None))
-    disks = [_cdrom(disk, path, "qcow2", machine, disk is boot) if disk.cdrom else _disk(guest, disk, path, host, settings, disk is boot)
-             for disk, path in files.disks(guest.disks)]
-    if guest.config_drive is not None:
-        chosen = next((disk for disk in guest.disks if disk.kind == "config"), types.Disk("config", "", "", cdrom=True))
-        disks.append(_cdrom(chosen, files.config_drive(guest), "raw", machine))
-    return disks
-
-
-def _cdrom(disk: types.Disk, path: str, content: str, machine: str | None, first: bool = False) -> dev.Disk:
-    bus = disk.bus or ("sata" if "q35" in (machine or "") else "ide" if (machine or "").startswith("pc") else "scsi")
-    if bus not in _CDROM_BUSES:
-        raise exception.HypervisorError(reason=f"a CD-ROM cannot be on the bus {bus} (hw_cdrom_bus); use {', '.join(_CDROM_BUSES)}")
-    # The last names of the bus: disks have the first ones.
-    prefix, letters = ("hd", "dc") if bus == "ide" else ("sd", "zy")
-    return dev.Disk(device="cdrom", format=content, file=path, readonly=True, bus=bus, boot_order=1 if first else None,
-                    target=_target(disk) or prefix + letters[disk.kind != "config"])
-
-
-def _target(disk: types.Disk) -> str:
-    return disk.device.removeprefix("/dev/")
-
-
-def _disk(guest, disk, path, host, settings, first) -> dev.Disk:
-    bus = disk.bus or guest.properties.get("hw_disk_bus", "virtio")
-    if bus not in _DISK_BUSES:
-        raise exception.HypervisorError(reason=f"disk bus {bus} is not known (hw_disk_bus); use {', '.join(_DISK_BUSES)}")
-    cache = settings.disk_cache or ("none" if host.direct_io else "writeback")
-    return dev.Disk(format="qcow2" if disk.kind in ("root", "rescue") else "raw", cache=cache, io="native" if cache == "none" else None,
-                    discard="unmap", file=path, target=_target(disk), bus=bus,
-                    boot_order=1 if first and not guest.kernel else None)
 
 
 def interface_xml(guest: types.Guest, nic: types.Nic) -> str:
@@ -201,25 +184,62 @@ def interface_xml(guest: types.Guest, nic: types.Nic) -> str:
 
 
 def _interface(guest: types.Guest, nic: types.Nic) -> dev.Interface:
-    model = nic.model or guest.properties.get("hw_vif_model", "virtio")
-    if model not in _VIF_MODELS:
-        raise exception.HypervisorError(reason=f"NIC model {model} is not known (hw_vif_model); use {', '.join(_VIF_MODELS)}")
-    return dev.Interface(mac=nic.mac, bridge=nic.bridge, tap=nic.tap, model=model, mtu=nic.mtu or None)
+    model = choices.checked("hw_vif_model", nic.model) if nic.model else choices.chosen(guest, "hw_vif_model", "virtio")
+    many = model == "virtio" and guest.vcpus > 1 and choices.truth(guest, "hw_vif_multiqueue_enabled")
+    return dev.Interface(mac=nic.mac, bridge=nic.bridge, tap=nic.tap, model=model, mtu=nic.mtu or None, queues=guest.vcpus if many else None,
+                         **tuning.bandwidth(guest))
 
 
 def _display(guest, host, settings) -> list:
-    model = guest.properties.get("hw_video_model") or ("virtio" if host.arch == "aarch64" else "vga")
-    if model not in _VIDEO_MODELS:
-        raise exception.HypervisorError(reason=f"video model {model} is not known (hw_video_model)")
+    model = choices.chosen(guest, "hw_video_model", "virtio" if host.arch == "aarch64" else "vga")
     if model == "none":
         return [dev.Video(model="none")]
     shown_by = [kind for kind in ("vnc", "spice") if getattr(settings, kind)]
-    return [dev.Input(type="tablet", bus="usb"), *(dev.Graphics(type=kind) for kind in shown_by), dev.Video(model=model)]
+    return [*_inputs(guest), *(dev.Graphics(type=kind) for kind in shown_by), dev.Video(model=model, vram_kib=_video_memory(guest))]
+
+
+def _inputs(guest: types.Guest) -> list:
+    bus = choices.chosen(guest, "hw_input_bus")
+    if bus is not None:
+        return [dev.Input(type="tablet", bus=bus), dev.Input(type="keyboard", bus=bus)]
+    return [dev.Input(type="tablet", bus="usb")] if choices.chosen(guest, "hw_pointer_model", "usbtablet") == "usbtablet" else []
+
+
+def _video_memory(guest: types.Guest) -> int | None:
+    asked = str(guest.properties.get("hw_video_ram") or "")
+    if not asked:
+        return None
+    most = choices.number(guest, "hw_video:ram_max_mb") or 0
+    if not asked.isdigit() or int(asked) > most:
+        raise exception.HypervisorError(reason=f"the image asks for {asked} MB of video memory (hw_video_ram), the flavor gives {most} "
+                                               "(hw_video:ram_max_mb)")
+    return int(asked) * 1024
+
+
+def optional_devices(guest: types.Guest, host: HostCapabilities) -> list:
+    """Those that image and flavor decide upon: source of randomness, watchdog, TPM, sound."""
+    found: list = []
+    choices.chosen(guest, "hw_rng_model")
+    if str(guest.extra_specs.get("hw_rng:allowed", "true")).lower() in choices.TRUE:
+        found.append(dev.Rng(**_rng_rate(guest)))
+    action = choices.chosen(guest, "hw_watchdog_action", "disabled")
+    if action != "disabled":
+        found.append(dev.Watchdog(action=action))
+    version = tpm_version(guest)
+    if version is not None:
+        if version not in host.tpm_versions:
+            raise exception.HypervisorError(reason=f"this host has no TPM {version} to give (hw_tpm_version); install swtpm")
+        found.append(dev.Tpm(version=version, model=choices.chosen(guest, "hw_tpm_model", "tpm-crb" if version == "2.0" else "tpm-tis")))
+    sound = choices.chosen(guest, "hw_sound_model")
+    return [*found, dev.Sound(model=sound)] if sound else found
+
+
+def tpm_version(guest: types.Guest) -> str | None:
+    """The version of the guest's TPM; None where it has none."""
+    return choices.chosen(guest, "hw_tpm_version")
 
 
 def _rng_rate(guest: types.Guest) -> dict:
     """The flavor may limit how fast the guest draws from the host: hw_rng:rate_bytes each hw_rng:rate_period milliseconds."""
-    rate = guest.extra_specs.get("hw_rng:rate_bytes")
-    if not str(rate or "").isdigit():
-        return {}
-    return {"rate_bytes": rate, "rate_period": guest.extra_specs.get("hw_rng:rate_period", 1000)}
+    rate = choices.number(guest, "hw_rng:rate_bytes")
+    return {"rate_bytes": rate, "rate_period": choices.number(guest, "hw_rng:rate_period") or 1000} if rate else {}

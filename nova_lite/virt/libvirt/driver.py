@@ -101,6 +101,9 @@ class LibvirtDriver(driver.Driver):
         self._store.create(guest, fetch)
 
     def delete_disks(self, server_id: str) -> None:
+        tpm = layout.ServerFiles(self._settings.state_path, server_id).tpm
+        if tpm.exists():
+            self._watcher.connection.call(self._domains.forget_tpm, tpm.read_text())
         self._store.delete(server_id)
 
     def stage_disks(self, guest: types.Guest, fetch: driver.Fetch, keep: Iterable[str] = ()) -> None:
@@ -128,6 +131,9 @@ class LibvirtDriver(driver.Driver):
     # ---- power ---------------------------------------------------------------------------------------------------
     def start_guest(self, guest: types.Guest) -> None:
         found, long_name = self._capabilities(), f"instance-{guest.server_id}"
+        if domain.tpm_version(guest) is not None:
+            layout.ServerFiles(self._settings.state_path, guest.server_id).tpm.write_text(
+                domain.domain_xml(guest, found, self._settings, name=long_name))
         self._watcher.connection.call(
             self._domains.start, guest.server_id, domain.domain_xml(guest, found, self._settings),
             domain.domain_xml(guest, found, self._settings, name=long_name))

@@ -10,13 +10,24 @@ from xml.etree import ElementTree
 
 from nova_lite import exception
 
+SMALL_PAGE_KIB = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class NumaNode:
+    """A NUMA node of the host and its CPUs."""
+
+    id: int
+    cpus: tuple[int, ...]
+
 
 @dataclasses.dataclass(frozen=True)
 class HostCapabilities:
     """``qemu_uid`` and ``qemu_gid``: the account of QEMU processes (None: libvirt does not say).
 
     ``run_as_root``: they must run as root because that account cannot reach the state path; ``cpu``: arch, model, vendor, features,
-    topology, as the Compute API shows them; ``guest_types``: qemu, kvm or both.
+    topology, as the Compute API shows them; ``guest_types``: qemu, kvm or both; ``large_pages``: how many there are of each size in KiB;
+    ``tpm_versions``: 1.2, 2.0 as far as the host can emulate them.
     """
 
     arch: str
@@ -32,6 +43,9 @@ class HostCapabilities:
     qemu_gid: int | None = None
     run_as_root: bool = False
     guest_types: tuple[str, ...] = ("qemu",)
+    numa: tuple[NumaNode, ...] = ()
+    large_pages: dict[int, int] = dataclasses.field(default_factory=dict)
+    tpm_versions: frozenset[str] = frozenset()
 
 
 def choose_virt_type(wanted: str, cpuinfo: str = "/proc/cpuinfo", kvm: str = "/dev/kvm") -> tuple[str, str]:
@@ -77,7 +91,22 @@ def read_capabilities(document: str, virt_type: str) -> HostCapabilities:
     machines = frozenset(name for m in guest.iterfind("arch/machine") for name in (m.text, m.get("canonical")) if name)
     uid, gid = _qemu_account(root, virt_type)
     return HostCapabilities(arch=arch, virt_type=virt_type, cpu=_cpu(root.find("host/cpu"), arch), machines=machines,
-                            qemu_uid=uid, qemu_gid=gid, guest_types=tuple(k for k in kinds if k in ("qemu", "kvm")))
+                            qemu_uid=uid, qemu_gid=gid, guest_types=tuple(k for k in kinds if k in ("qemu", "kvm")),
+                            numa=_numa(root), large_pages=_large_pages(root))
+
+
+def _numa(root: ElementTree.Element) -> tuple[NumaNode, ...]:
+    return tuple(NumaNode(int(cell.get("id", 0)), tuple(int(cpu.get("id", 0)) for cpu in cell.iterfind("cpus/cpu")))
+                 for cell in root.iterfind("host/topology/cells/cell"))
+
+
+def _large_pages(root: ElementTree.Element) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for pages in root.iterfind("host/topology/cells/cell/pages"):
+        size = int(pages.get("size", 0))
+        if size > SMALL_PAGE_KIB and int(pages.text or 0):
+            found[size] = found.get(size, 0) + int(pages.text or 0)
+    return found
 
 
 def _arch_of(guest: ElementTree.Element) -> str | None:
@@ -111,7 +140,15 @@ def with_domain_capabilities(host: HostCapabilities, document: str) -> HostCapab
     modes = frozenset(m.get("name", "") for m in root.iterfind("cpu/mode") if m.get("supported") == "yes")
     efi = any(v.text == "efi" for v in root.iterfind("os/enum[@name='firmware']/value"))
     graphics = frozenset(v.text or "" for v in root.iterfind("devices/graphics/enum[@name='type']/value"))
-    return dataclasses.replace(host, cpu_modes=modes, has_uefi=efi, graphics=graphics)
+    return dataclasses.replace(host, cpu_modes=modes, has_uefi=efi, graphics=graphics, tpm_versions=_tpm_versions(root))
+
+
+def _tpm_versions(root: ElementTree.Element) -> frozenset[str]:
+    node = root.find("devices/tpm")
+    if node is None or node.get("supported") != "yes" or "emulator" not in {v.text for v in node.iterfind("enum[@name='backendModel']/value")}:
+        return frozenset()
+    # libvirt says which only since 8.6; swtpm has both.
+    return frozenset(v.text or "" for v in node.iterfind("enum[@name='backendVersion']/value")) or frozenset({"1.2", "2.0"})
 
 
 def with_state_path(host: HostCapabilities, state_path: str) -> tuple[HostCapabilities, str | None]:

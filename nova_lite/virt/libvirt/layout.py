@@ -40,13 +40,17 @@ def image_path(state_path: str, image_id: str) -> str:
 
 
 class ServerFiles:
-    """The paths of one server's files. ``bases`` lists the ids of the base images that its disks need, one a line."""
+    """The paths of one server's files. ``bases`` lists the ids of the base images that its disks need, one a line.
+
+    ``tpm`` is there once the guest had a TPM, whose memory libvirt keeps; it holds the definition by which libvirt finds that.
+    """
 
     def __init__(self, state_path: str, server_id: str):
         self.folder = servers_folder(state_path) / _safe(server_id)
         self.console_log = str(self.folder / "console.log")
         self.nvram = str(self.folder / "nvram")
         self.bases = self.folder / "bases"
+        self.tpm = self.folder / "tpm"
 
     def config_drive(self, guest: types.Guest) -> str:
         """The config drive; a guest that is being rescued has one of its own."""

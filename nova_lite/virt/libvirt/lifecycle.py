@@ -20,8 +20,10 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
 }
+# libvirt before 8.9 forgets what a TPM knows together with the definition.
+_KEEP_TPM, _DROP_TPM = (getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_{name}", 0) for name in ("KEEP_TPM", "TPM"))
 _UNDEFINE = (libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-             | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+             | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | _KEEP_TPM)
 
 
 class Domains:
@@ -137,6 +139,12 @@ class Domains:
         except libvirt.libvirtError as error:
             if not is_missing(error):
                 raise
+
+    @staticmethod
+    def forget_tpm(link, xml: str) -> None:
+        """Remove what the TPM of a guest without definition knows; ``xml``: a definition of it for as long as that takes."""
+        if _DROP_TPM:
+            link.defineXML(xml).undefineFlags(_UNDEFINE & ~_KEEP_TPM | _DROP_TPM)
 
     # ---- requests ------------------------------------------------------------------------------------------------
     def press_power_button(self, link, server_id: str) -> PowerState:

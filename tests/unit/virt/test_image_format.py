@@ -57,7 +57,7 @@ def test_bytes_as_they_are(disk_format):
     assert image_format.inspect(image(disk_format), b"\xeb\x63".ljust(512)) == image_format.Format("raw", None)
 
 
-@pytest.mark.parametrize("disk_format", ["vmdk", "vdi", "vhd", "iso", ""])
+@pytest.mark.parametrize("disk_format", ["vmdk", "vdi", "vhd", "ploop", ""])
 def test_other_formats_are_not_supported(disk_format):
     with pytest.raises(exception.ImageUnusable, match="not supported"):
         image_format.inspect(image(disk_format), b"\0" * 512)

@@ -45,6 +45,13 @@ class Interface(Element):
     bridge = Value("source/@bridge")
     tap = Value("target/@dev")
     model = Value("model/@type")
+    queues = Value("driver/@queues")
+    inbound_average = Value("bandwidth/inbound/@average")
+    inbound_peak = Value("bandwidth/inbound/@peak")
+    inbound_burst = Value("bandwidth/inbound/@burst")
+    outbound_average = Value("bandwidth/outbound/@average")
+    outbound_peak = Value("bandwidth/outbound/@peak")
+    outbound_burst = Value("bandwidth/outbound/@burst")
     mtu = Value("mtu/@size")
     boot_rom = Value("rom/@enabled", False)
 
@@ -110,3 +117,27 @@ class Rng(Element):
     rate_bytes = Value("rate/@bytes")
     backend = Value("backend/@model", "random")
     source = Value("backend", "/dev/urandom")
+
+
+class Watchdog(Element):
+    """What happens when the guest's system no longer gives a sign of life."""
+
+    tag = "watchdog"
+    model = Value("@model", "i6300esb")
+    action = Value("@action")
+
+
+class Tpm(Element):
+    """A trusted platform module that swtpm plays."""
+
+    tag = "tpm"
+    model = Value("@model")
+    type = Value("backend/@type", "emulator")
+    version = Value("backend/@version")
+
+
+class Sound(Element):
+    """A sound card."""
+
+    tag = "sound"
+    model = Value("@model")

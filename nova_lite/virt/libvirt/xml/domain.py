@@ -72,8 +72,67 @@ class Features(Element):
     tag = "features"
     acpi = Flag("acpi")
     apic = Flag("apic")
+    relaxed = Value("hyperv/relaxed/@state")
+    vapic = Value("hyperv/vapic/@state")
+    spinlocks = Value("hyperv/spinlocks/@state")
+    spinlock_tries = Value("hyperv/spinlocks/@retries")
+    kvm_hidden = Value("kvm/hidden/@state")
+    pmu = Value("pmu/@state")
     vmport = Value("vmport/@state")
     smm = Value("smm/@state")
+
+
+class NumaCell(Element):
+    """A NUMA node of the guest: which of its CPUs, how much memory."""
+
+    tag = "cell"
+    id = Value("@id")
+    cpus = Value("@cpus")
+    memory = Value("@memory")
+    unit = Value("@unit", "MiB")
+
+
+class MemNode(Element):
+    """Which of the host's nodes the memory of a node of the guest is on."""
+
+    tag = "memnode"
+    cell = Value("@cellid")
+    mode = Value("@mode", "strict")
+    host = Value("@nodeset")
+
+
+class NumaTune(Element):
+    """Where the guest's memory is on the host."""
+
+    tag = "numatune"
+    nodes = Part()
+
+
+class MemoryBacking(Element):
+    """What kind of memory the guest gets."""
+
+    tag = "memoryBacking"
+    page_kib = Value("hugepages/page/@size")
+    page_unit = Value("hugepages/page/@unit")
+    locked = Flag("locked")
+
+
+class VcpuPin(Element):
+    """The host's CPUs that one of the guest's may run on."""
+
+    tag = "vcpupin"
+    vcpu = Value("@vcpu")
+    cpus = Value("@cpuset")
+
+
+class CpuTune(Element):
+    """How much CPU time the guest gets, and where."""
+
+    tag = "cputune"
+    shares = Value("shares")
+    period = Value("period")
+    quota = Value("quota")
+    pins = Part()
 
 
 class Cpu(Element):
@@ -87,6 +146,7 @@ class Cpu(Element):
     sockets = Value("topology/@sockets")
     cores = Value("topology/@cores")
     threads = Value("topology/@threads")
+    cells = Part("numa")
 
 
 class Timer(Element):
@@ -126,7 +186,10 @@ class Domain(Element):
     metadata = Part("metadata")
     memory_unit = Value("memory/@unit", "MiB")
     memory = Value("memory")
+    memory_backing = Part()
     vcpus = Value("vcpu")
+    cpu_tune = Part()
+    numa_tune = Part()
     sysinfo = Part()
     os = Part()
     features = Part()
