@@ -23,7 +23,8 @@ def seconds(count: float) -> datetime.timedelta:
 
 def isoformat(moment: datetime.datetime | None) -> str | None:
     """``2026-01-31T12:00:00Z``, the form of times in the Compute and Image APIs."""
-    return None if moment is None else moment.isoformat(timespec="seconds") + "Z"
+    # Cut, not asked for with timespec: that takes four times as long, and lists show thousands.
+    return None if moment is None else moment.isoformat()[:19] + "Z"
 
 
 def isoformat_micro(moment: datetime.datetime | None) -> str | None:

@@ -18,6 +18,7 @@ DEFAULT_RULES = (("egress", "IPv4", False), ("egress", "IPv6", False), ("ingress
 
 
 @functools.lru_cache(maxsize=4096)
+@functools.lru_cache(4096)
 def default_id(project_id: str) -> str:
     """The id of a project's default group: it follows from the project's, so that ports can name it before it exists."""
     return str(uuid.uuid5(NAMESPACE, project_id))

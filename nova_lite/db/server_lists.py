@@ -1,4 +1,5 @@
 """Lists of servers: the documented filters and sort keys, keyset paging, a fixed number of statements."""
+import collections
 import re
 
 import sqlalchemy as sa
@@ -34,14 +35,16 @@ PATTERNS = {"name": Server.name, "hostname": Server.hostname, "description": Ser
 """Filters that are regular expressions on text."""
 
 
-LONG = ("key_data", "told_password", "decision")
+LONG = ("key_data", "told_password", "decision", "disks")
 """Columns that no list shows."""
 SHOWN = [column for column in Server.__table__.c if column.name not in LONG and not column.name.startswith("task_")]
 SHOWN.append(Server.__table__.c.task_state)
+Listed = collections.namedtuple("Listed", [column.key for column in SHOWN])
+"""A server of a list. Its attributes are read some forty times each, which takes SQLAlchemy's own rows ten times as long."""
 
 
-def find(tx, filters: dict, sort: list[tuple[str, bool]], limit: int, marker: str | None, project_id: str | None) -> list:
-    """A page of servers, as rows with the columns SHOWN: a list of a thousand need not become a thousand objects.
+def find(tx, filters: dict, sort: list[tuple[str, bool]], limit: int, marker: str | None, project_id: str | None) -> list[Listed]:
+    """A page of servers with the columns SHOWN: a list of a thousand need not become a thousand objects that a session watches.
 
     ``filters``: EXACT and PATTERNS by name, ``states`` (list of (vm_state, include, tasks)), ``deleted`` (None: both),
     ``changes-since``/``changes-before`` (datetimes), ``tags`` and its kin (lists), ``ip`` and ``ip6``. ``sort``: (key, descending) pairs.
@@ -58,7 +61,7 @@ def find(tx, filters: dict, sort: list[tuple[str, bool]], limit: int, marker: st
     if marker is not None:
         query = query.where(_after(tx, marker, order, project_id))
     query = query.order_by(*[part for column, descending in order for part in _ordered(column, descending)]).limit(limit)
-    return list(tx.execute(query))
+    return list(map(Listed._make, tx.execute(query)))
 
 
 def _ordered(column, descending: bool) -> list:

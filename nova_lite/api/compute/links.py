@@ -13,6 +13,11 @@ def of(request, collection: str, ident: str) -> list[dict]:
             {"rel": "bookmark", "href": f"{request.base_url}/{collection}/{ident}"}]
 
 
+def bookmark(request, collection: str, ident: str) -> list[dict]:
+    """The ``bookmark`` link alone, as things have it that are named inside others."""
+    return [{"rel": "bookmark", "href": f"{request.base_url}/{collection}/{ident}"}]
+
+
 def page(request) -> tuple[int, str | None]:
     """The limit and the marker that a list request asks for. Raises Invalid."""
     return paging.limit_of(request, request.deps.max_limit, zero_is_all=False), request.param("marker")

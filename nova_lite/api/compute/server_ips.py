@@ -12,7 +12,7 @@ def _addresses(request, server_id: str) -> dict[str, list[dict]]:
     with request.deps.db.read() as tx:
         server = servers_.get(tx, request.ctx, server_id)
         addresses = server_ports.addresses(tx, [server_id]).get(server_id, [])
-    shown = server_view.Shown(server, addresses, [], None, "")
+    shown = server_view.Shown(server, "", addresses, [], None, "")
     return server_view.addresses_by_network(shown._replace(full_addresses=False))
 
 

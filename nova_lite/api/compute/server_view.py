@@ -20,9 +20,10 @@ EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
 
 
 class Shown(NamedTuple):
-    """A server with what other tables say of it. ``full_addresses``: with MAC and type."""
+    """A server with what other tables say of it. ``status``: the API's word; ``full_addresses``: with MAC and type."""
 
     server: Server
+    status: str
     addresses: list[dict]
     tags: list[str]
     fault: ServerFault | None
@@ -37,7 +38,8 @@ def gather(request, found: list[Server], full_addresses: bool = True) -> list[Sh
     ids = [server.id for server in found]
     if not ids:
         return []
-    failed = [server.id for server in found if shown_status(server) in states.FAULT_STATUSES]
+    words = [shown_status(server) for server in found]
+    failed = [server.id for server, word in zip(found, words, strict=True) if word in states.FAULT_STATUSES]
     with request.deps.db.read() as tx:
         addresses = server_ports.addresses(tx, ids)
         groups = {server.id: server_ports.security_groups(tx, server.project_id, addresses.get(server.id, ())) for server in found}
@@ -47,8 +49,9 @@ def gather(request, found: list[Server], full_addresses: bool = True) -> list[Sh
             if request.at_least("2.16") and request.can(HOST_STATUS) else {}
         wanted = {server.group_id for server in found if server.group_id is not None} if request.at_least("2.71") else set()
         in_group = servergroups.uuids(tx, wanted) if wanted else {}
-    return [Shown(server, addresses.get(server.id, []), tags.get(server.id, []), faults.get(server.id), status.get(server.host, ""),
-                  groups[server.id], full_addresses, [in_group[server.group_id]] if server.group_id in in_group else []) for server in found]
+    return [Shown(server, word, addresses.get(server.id, []), tags.get(server.id, []), faults.get(server.id), status.get(server.host, ""),
+                  groups[server.id], full_addresses, [in_group[server.group_id]] if server.group_id in in_group else [])
+            for server, word in zip(found, words, strict=True)]
 
 
 def shown_status(server: Server) -> str:
@@ -77,7 +80,7 @@ def addresses_by_network(shown: Shown) -> dict[str, list[dict]]:
 
 def _flavor_link(shown: Shown, request) -> dict:
     flavorid = shown.server.flavorid
-    return {"id": flavorid, "links": [link for link in links.of(request, "flavors", flavorid) if link["rel"] == "bookmark"]}
+    return {"id": flavorid, "links": links.bookmark(request, "flavors", flavorid)}
 
 
 def _flavor_copy(shown: Shown, request) -> dict:
@@ -93,12 +96,12 @@ def _image(shown: Shown, request) -> dict | str:
     image_id = shown.server.image_id
     if not image_id:
         return ""
-    return {"id": image_id, "links": [link for link in links.of(request, "images", image_id) if link["rel"] == "bookmark"]}
+    return {"id": image_id, "links": links.bookmark(request, "images", image_id)}
 
 
 def _fault(shown: Shown, request) -> dict | object:
     fault = shown.fault
-    if fault is None or shown_status(shown.server) not in states.FAULT_STATUSES:
+    if fault is None or shown.status not in states.FAULT_STATUSES:
         return OMIT
     found = {"code": fault.code, "created": clock.isoformat(fault.created_at), "message": fault.message}
     if fault.details and (request.ctx.is_admin or fault.code != 500):
@@ -107,7 +110,7 @@ def _fault(shown: Shown, request) -> dict | object:
 
 
 def _progress(shown: Shown, request) -> int | object:
-    return shown.server.progress if shown_status(shown.server) in states.PROGRESS_STATUSES else OMIT
+    return shown.server.progress if shown.status in states.PROGRESS_STATUSES else OMIT
 
 
 def _groups(shown: Shown, request) -> list | object:
@@ -142,7 +145,7 @@ CORE = (
     Field("hostId", lambda shown, request: host_id(shown.server.project_id, shown.server.host)),
     Field("image", _image),
     Field("metadata", "server.meta"),
-    Field("status", lambda shown, request: shown_status(shown.server)),
+    Field("status", "status"),
     Field("tenant_id", "server.project_id"),
     Field("user_id", "server.user_id"),
     Field("updated", lambda shown, request: clock.isoformat(shown.server.updated_at or shown.server.created_at)),

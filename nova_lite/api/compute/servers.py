@@ -73,7 +73,7 @@ def _flavor_id(reference) -> str:
 
 def index(request):
     """``GET /servers``."""
-    return _page(request, "servers", server_view.BRIEF, lambda found: [server_view.Shown(server, [], [], None, "") for server in found])
+    return _page(request, "servers", server_view.BRIEF, lambda found: [server_view.Shown(server, "", [], [], None, "") for server in found])
 
 
 def detail(request):
