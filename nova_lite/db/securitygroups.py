@@ -71,6 +71,11 @@ def rules_of(tx: orm.Session, group_ids: Iterable[str]) -> dict[str, list[Securi
     return found
 
 
+def groups(tx: orm.Session, group_ids: Iterable[str]) -> list[SecurityGroup]:
+    """Those of the groups that exist, by name."""
+    return list(tx.scalars(sa.select(SecurityGroup).where(SecurityGroup.id.in_(set(group_ids))).order_by(SecurityGroup.name, SecurityGroup.id)))
+
+
 def names(tx: orm.Session, group_ids: Iterable[str]) -> dict[str, str]:
     """{group id: name} of those that exist."""
     query = sa.select(SecurityGroup.id, SecurityGroup.name).where(SecurityGroup.id.in_(set(group_ids)))

@@ -90,6 +90,12 @@ def release(tx: orm.Session, server_id: str, port_id: str | None = None) -> list
     return sorted({network_id for network_id, _ in rows})
 
 
+def held(tx: orm.Session, server_id: str) -> list[Port]:
+    """The server's ports in NIC order, held against others' changes until the end of this transaction."""
+    query = sa.select(Port).where(_of(server_id)).order_by(Port.request_index).with_for_update()
+    return list(tx.scalars(query.execution_options(populate_existing=True)))
+
+
 def plugs(tx: orm.Session, server_id: str) -> list[tuple[Port, Network, PortAddress | None, Subnet | None]]:
     """One row an address (or a port without) of the server, in NIC order; everything a guest must be told."""
     query = (sa.select(Port, Network, PortAddress, Subnet).join(Network, Network.id == Port.network_id)
