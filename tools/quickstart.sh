@@ -129,6 +129,7 @@ start() {
     step "virtual environment" "$with_venv" true
     [[ $driver == fake ]] || step "libvirt" check_libvirt
     if [[ $driver == fake ]]; then make_fake_image; else step "guest image" build_image; fi
+    [[ $driver == fake ]] || step "noVNC" fetch_novnc
     configure "${NOVA_LITE_PORT:-8774}"
     [[ $(setting driver) == "$driver"* ]] || fail "$state holds a cloud with the other driver: tools/quickstart.sh --clean removes it."
     daemon_began=$(now)
@@ -151,6 +152,7 @@ summary() {
     say "    $prefix server create --flavor m1.nano --image nova-lite-guest --network private --wait second"
     say "    $prefix server list"
     say "    $prefix console log show first"
+    say "    $prefix console url show first"
     say "    $prefix server reboot --hard --wait first"
     say "    $prefix server delete --wait second"
     say "" "tools/quickstart.sh --stop stops it, --clean removes it."

@@ -63,6 +63,7 @@ start_cloud() {
         "$root/tools/system_packages.sh" build run
         start_libvirt || fail "libvirt does not run here: $libvirt_problem"
         build_image
+        fetch_novnc
         image=(--image "$image_folder/disk.qcow2" --format qcow2)
     else
         make_fake_image

@@ -27,33 +27,32 @@ class ConsoleProxy:
     def __call__(self, environ, start_response):
         if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
             return self._pages(environ, start_response)
-        try:
-            self._join(environ)
-        except (exception.NovaLiteError, OSError) as error:
-            LOG.info("a console is refused to %s: %s", environ.get("REMOTE_ADDR"), error)
-            status = 502 if isinstance(error, OSError) else error.status
-            start_response(_STATUS.get(status, "403 Forbidden"), [("Content-Length", "0"), ("Connection", "close")])
-        return []
-
-    def _join(self, environ: dict) -> None:
         # Imported here: most processes that could serve consoles are never asked for one.
         from nova_lite.consoleproxy.websocket import Handshake
 
-        handshake = Handshake(environ)
+        try:
+            handshake = Handshake(environ)
+        except exception.Invalid as error:
+            LOG.info("%s asks for no websocket that can be: %s", environ.get("REMOTE_ADDR"), error)
+            start_response("400 Bad Request", [("Content-Length", "0")])
+            return []
+        try:
+            claim, guest = self._open(environ)
+        except (exception.NovaLiteError, OSError) as error:
+            LOG.info("a console is refused to %s: %s", environ.get("REMOTE_ADDR"), error)
+            handshake.refuse(503 if isinstance(error, exception.Unavailable | OSError) else 403)
+            return []
+        with contextlib.suppress(OSError), contextlib.closing(guest):
+            browser = handshake.accept()
+            LOG.info("the %s console of server %s is open to %s", claim.kind, claim.server_id, environ.get("REMOTE_ADDR"))
+            concurrency.join_streams(browser, guest)
+            LOG.info("the %s console of server %s is closed to %s", claim.kind, claim.server_id, environ.get("REMOTE_ADDR"))
+        return []
+
+    def _open(self, environ: dict) -> tuple[Claim, socket.socket]:
         claim, where = self._find(token_of(environ))
         check_origin(environ, parse.urlsplit(self._urls.get(claim.kind, "")).scheme, self._allowed_origins)
-        guest = connect(where["host"], where["port"], where["internal_access_path"])
-        try:
-            browser = handshake.accept(lambda: concurrency.take_socket(environ))
-        except OSError:
-            guest.close()
-            return
-        LOG.info("the %s console of server %s is open to %s", claim.kind, claim.server_id, environ.get("REMOTE_ADDR"))
-        concurrency.join_streams(browser, guest)
-        LOG.info("the %s console of server %s is closed to %s", claim.kind, claim.server_id, environ.get("REMOTE_ADDR"))
-
-
-_STATUS = {400: "400 Bad Request", 502: "502 Bad Gateway", 503: "503 Service Unavailable"}
+        return claim, connect(where["host"], where["port"], where["internal_access_path"])
 
 
 def token_of(environ: dict) -> str:

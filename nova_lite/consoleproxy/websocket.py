@@ -1,7 +1,6 @@
 """A websocket (RFC 6455) as a stream of bytes, over a connection on which the request for it has just come."""
 import contextlib
 import socket
-from collections.abc import Callable
 
 import wsproto
 from wsproto import events
@@ -16,6 +15,7 @@ class Handshake:
     """The request of a WSGI ``environ``. Raises Invalid where it asks for no websocket that can be."""
 
     def __init__(self, environ: dict):
+        self._environ = environ
         self._state = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
         names = {key[len(_HEADER):].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith(_HEADER)}
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in names.items()]
@@ -26,13 +26,19 @@ class Handshake:
             raise exception.Invalid(str(error)) from error
         self._chosen = PROTOCOL if PROTOCOL in request.subprotocols else None
 
-    def accept(self, take_socket: Callable[[], socket.socket]) -> "WebSocket":
-        """Answer; from now on the connection of the request is a websocket."""
-        connection = take_socket()
+    def accept(self) -> "WebSocket":
+        """Answer; from now on the connection of the request is a websocket. Raises OSError."""
+        connection = concurrency.take_socket(self._environ)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.sendall(self._state.send(events.AcceptConnection(subprotocol=self._chosen)))
         return WebSocket(connection, self._state)
+
+    def refuse(self, status: int) -> None:
+        """Answer with an HTTP status, and end the connection."""
+        with contextlib.suppress(OSError), contextlib.closing(concurrency.take_socket(self._environ)) as connection:
+            connection.sendall(self._state.send(events.RejectConnection(status_code=status, headers=[(b"content-length", b"0")])))
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class WebSocket:
@@ -78,4 +84,5 @@ class WebSocket:
         """Say that it is the end, and close the connection."""
         with contextlib.suppress(OSError, wsproto.utilities.LocalProtocolError):
             self._send(events.CloseConnection(code=1000))
+            self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()

@@ -168,6 +168,19 @@ def test_tokens_that_are_none(cloud, server):
             WebSocket(url, path=path)
 
 
+@pytest.mark.parametrize("upgrade, answer", [
+    ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n", b"HTTP/1.1 403"),
+    ("Upgrade: websocket\r\nConnection: close\r\n", b"HTTP/1.1 400")])
+def test_whoever_is_refused_is_rid_of(cloud, server, upgrade, answer):
+    place = parse.urlsplit(url_of(ask(cloud.user, server)))
+    with socket.create_connection((place.hostname, place.port), timeout=30) as client:
+        client.sendall(f"GET /?token=bad HTTP/1.1\r\nHost: {place.netloc}\r\n{upgrade}Sec-WebSocket-Version: 13\r\n\r\n".encode())
+        data = b""
+        while chunk := client.recv(4096):
+            data += chunk
+        assert data.startswith(answer) and data.endswith(b"\r\n\r\n")
+
+
 def test_a_token_in_a_cookie(cloud, server):
     url = url_of(ask(cloud.user, server, "serial", "serial"))
     token = parse.parse_qs(parse.urlsplit(url).query)["token"][0]

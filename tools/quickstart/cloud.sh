@@ -107,9 +107,10 @@ setting() { sed -n "s/^$1 = //p" "$state/nova-lite.conf"; }
 
 # configure PORT ...: the first free one is taken. A configuration that is there stays.
 configure() {
-    local network_driver=linux
+    local network_driver=linux novnc=/usr/share/novnc
     if [[ ! -s $state/nova-lite.conf ]]; then
         [[ $driver == libvirt ]] || network_driver=none
+        [[ -d $novnc ]] || novnc=$state/novnc
         choose_virt_type
         (umask 077; cat > "$state/nova-lite.conf.new") <<CONF
 # Written by tools/quickstart; every option is in etc/nova_lite/nova-lite.conf.sample.
@@ -119,6 +120,10 @@ log_file = $state/log
 
 [api]
 port = $(free_port "$@")
+
+[consoleproxy]
+port = $(free_port 6080)
+novnc_path = $novnc
 
 [compute]
 driver = $driver
@@ -134,7 +139,7 @@ admin_password = $(random_word)
 CONF
         mv "$state/nova-lite.conf.new" "$state/nova-lite.conf"
     fi
-    port=$(setting port)
+    port=$(setting port | head -n 1)
     [[ $port == "${1:-$port}" ]] || say "    port $1 was taken when this cloud was made: it has $port"
     endpoint=http://127.0.0.1:$port
     (umask 077; cat > "$state/clouds.yaml") <<CLOUDS
@@ -180,6 +185,18 @@ image_folder=${NOVA_LITE_IMAGE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/nova-lite/gu
 build_image() {
     mkdir -p "$image_folder"
     python3 "$root/tools/build_guest_image.py" --output "$image_folder"
+}
+# The pages of noVNC: those that are installed, or unpacked from the distribution's package, which would bring Node.js and NumPy along.
+fetch_novnc() {
+    [[ ! -d /usr/share/novnc && ! -d $state/novnc ]] || return 0
+    local work
+    work=$(mktemp -d)
+    if (cd "$work" && { apt-get download novnc || { apt-get update && apt-get download novnc; }; } && dpkg-deb -x novnc_*.deb .) >"$work/log" 2>&1; then
+        mv "$work/usr/share/novnc" "$state/novnc"
+    else
+        say "    noVNC could not be fetched; guests' screens open in a browser once the package novnc is installed"
+    fi
+    rm -rf "$work"
 }
 # The fake driver looks at no byte of it.
 make_fake_image() { head -c 65536 /dev/zero > "$state/fake-image.raw"; }
