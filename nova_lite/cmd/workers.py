@@ -8,14 +8,17 @@ from nova_lite.api.metadata.application import MetadataApplication
 from nova_lite.cmd import wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import moves, removal, task
-from nova_lite.compute.worker import delete, resize, shelve
+from nova_lite.compute.worker import delete, put_back, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
+from nova_lite.compute.worker.departures import Departures
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.live_arrivals import LiveArrivals
 from nova_lite.compute.worker.manager import ComputeWorker
+from nova_lite.compute.worker.transfer import Channel, DiskServer
 from nova_lite.compute.worker.watch import Watcher
 from nova_lite.db import hosts as hosts_
 from nova_lite.interfaces.compute import ComputeInterface
+from nova_lite.interfaces.departures import DepartureInterface
 from nova_lite.interfaces.live import LiveInterface
 from nova_lite.interfaces.network import NetworkInterface
 from nova_lite.interfaces.scheduler import SchedulerInterface
@@ -54,7 +57,7 @@ def scheduler(here: Site) -> Daemon:
     _serve(here, daemon, SchedulerInterface, manager)
     daemon.every(min(1.0, conf.service.report_interval), manager.tick)
     daemon.every(conf.service.sweep_interval, Sweep(
-        here.db, manager, removal.end, moves.give_up, conf.service.down_time, daemon.hears_others).run)
+        here.db, manager, removal.end, moves.abandon, conf.service.down_time, daemon.hears_others).run)
     return daemon
 
 
@@ -112,23 +115,28 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     epoch = daemon.register()
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
                     reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
+                    compute=here.compute, departures=client_.client(here.transport, DepartureInterface), channel=_channel(conf),
                     peers=client_.client(here.transport, LiveInterface), live_turns=_turns(conf.compute.max_concurrent_live_migrations),
                     vendor_data=vendor_data(here), shelved_offload_time=conf.compute.shelved_offload_time)
     consoles = ConsoleRelay(driver, conf.my_ip, conf.compute.console_port)
     worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds, consoles)
     arrivals = LiveArrivals(shop)
+    disks = DiskServer(here.db, driver, host, shop.channel)
     watcher = Watcher(worker)
     daemon.on_start(lambda: driver.start_host(watcher.on_event))
     daemon.on_stop(driver.stop_host)
     daemon.on_stop(consoles.stop)
+    daemon.on_stop(disks.stop)
     daemon.on_start(watcher.come_back)
     daemon.on_return(watcher.come_back)
     daemon.on_start(lambda: put_inventory(here, driver, host, epoch))
+    daemon.on_start(lambda: put_back.at_start(shop))
     daemon.on_start(lambda: worker.sweep(starting=True))
     if conf.compute.resume_guests_state_on_host_boot:
         daemon.on_start(watcher.resume_guests)
     _serve(here, daemon, ComputeInterface, worker, host)
     _serve(here, daemon, LiveInterface, arrivals, host)
+    _serve(here, daemon, DepartureInterface, Departures(shop, disks, worker.is_busy), host)
     daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch))
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
@@ -141,6 +149,11 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     if conf.compute.reclaim_interval:
         daemon.every(min(60.0, conf.compute.reclaim_interval), lambda: delete.reclaim(worker, conf.compute.reclaim_interval))
     return daemon
+
+
+def _channel(conf) -> Channel:
+    own = conf.compute
+    return Channel(conf.my_ip, own.transfer_port, own.transfer_certificate, own.transfer_key, own.transfer_authority)
 
 
 def _turns(count: int) -> concurrency.Semaphore | None:

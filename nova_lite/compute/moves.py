@@ -12,6 +12,11 @@ from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
 from nova_lite.network.actions import server_ports
 
+LEAVE_ASIDE = ("rebuild", "resize", "migrate")
+"""Actions that, cut off for good, may leave the server's own disks aside or its ports elsewhere."""
+PUT_BACK = "put_back"
+"""The key in ``server.request`` of the host where that may be: it puts back what was as soon as it can."""
+
 
 def begin(tx, ctx: RequestContext, server: Server, action: str, type_: str | None = None, *, runs_at_source: bool = False, flavor: dict | None = None,
           destination: str | None = None, forced: bool = False, excluded: list[str] = (), zone: str | None = None, same_host: bool = False,
@@ -61,6 +66,26 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
     moves_.end(tx, server.id, status)
     task.fail(tx, server, token, error, done_by, **how)
     return None
+
+
+def hand_home(tx, server: Server, token: str, error: BaseException | str) -> str:
+    """A task that another host carried out for the server failed: the server's own host undoes it; the new token. Raises TaskLost."""
+    return task.hand_over(tx, server, token, None, task_detail={**(server.task_detail or {}), "undo": str(error) or type(error).__name__})
+
+
+def abandon(tx, server: Server, token: str, why: str) -> None:
+    """Nobody carries out the task any more: its host is down, or it took too long. Raises TaskLost."""
+    detail, at = server.task_detail or {}, servers_.runs_at(server)
+    if server.task_action == "revert_resize" and at != server.host and "undo" not in detail:
+        hand_home(tx, server, token, why)
+        return
+    how = {}
+    if at == server.host is not None and server.task_action in LEAVE_ASIDE:
+        how["request"] = {**server.request, PUT_BACK: server.host}
+    if "place" in detail:
+        give_up(tx, server, token, why, **how)
+    else:
+        task.fail(tx, server, token, why, server.host, **how)
 
 
 def undone(tx, server: Server, token: str, done_by: str, status: str = "error", **how) -> None:

@@ -17,6 +17,7 @@ KEEP = "keep"
 SCHEDULING, NETWORKING, SPAWNING, DELETING = "scheduling", "networking", "spawning", "deleting"
 REBUILDING, REBUILD_SPAWNING = "rebuilding", "rebuild_spawning"
 RESIZE_PREP, RESIZE_FINISH = "resize_prep", "resize_finish"
+RESIZE_MIGRATING, RESIZE_MIGRATED = "resize_migrating", "resize_migrated"
 SHELVING_OFFLOADING = "shelving_offloading"
 
 
@@ -65,8 +66,9 @@ ACTIONS: dict[str, Action] = dict((
     _row("detach_interface", (ACTIVE, PAUSED, STOPPED),                "detaching_interface", KEEP, KEEP,    "retry", 600),
     _row("change_password", (ACTIVE,),                                 "updating_password", KEEP, KEEP,      "fail",  120),
     _row("resize",      (ACTIVE, STOPPED),                             RESIZE_PREP,        RESIZED, KEEP,    "retry", 3600),
+    _row("migrate",     (ACTIVE, STOPPED),                             RESIZE_PREP,        RESIZED, KEEP,    "retry", 3600),
     _row("confirm_resize", (RESIZED,),                                 "resize_confirming", ACTIVE, KEEP,    "retry", 600),
-    _row("revert_resize", (RESIZED,),                                  "resize_reverting", ACTIVE,  ERROR,   "retry", 1800),
+    _row("revert_resize", (RESIZED,),                                  "resize_reverting", ACTIVE,  KEEP,    "retry", 1800),
     _row("live_migrate", (ACTIVE, PAUSED),                             "migrating",        KEEP,    KEEP,    "retry", 600),
     _row("pause",       (ACTIVE,),                                     "pausing",          PAUSED,  KEEP,    "retry", 120),
     _row("unpause",     (PAUSED,),                                     "unpausing",        ACTIVE,  KEEP,    "retry", 120),

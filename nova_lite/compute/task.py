@@ -91,6 +91,12 @@ def step(tx, server: Server, token: str, task_state: str, **changes) -> None:
         raise exception.TaskLost(token=token, server_id=server.id)
 
 
+def extend(tx, server: Server, token: str) -> None:
+    """Put off the deadline of a task that makes progress. Raises TaskLost."""
+    if not servers_.update_task(tx, server.id, token, task_deadline=deadline(server.task_action, clock.now())):
+        raise exception.TaskLost(token=token, server_id=server.id)
+
+
 def take_over(tx, server: Server, token: str) -> str:
     """Give a task whose worker is gone a new token, so that the old worker can no longer end it; the new token. Raises TaskLost."""
     fresh = new_token()

@@ -1,14 +1,17 @@
 """Moves of servers: the rows that the API lists as migrations. Beginning, changing and ending one; finding those of a server or a host."""
+import datetime
 import uuid
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from nova_lite import clock
+from nova_lite import clock, exception
 from nova_lite.db.models import Move
 
 MIGRATION, RESIZE, LIVE, EVACUATION = "migration", "resize", "live-migration", "evacuation"
 """Types of moves, in the API's words."""
+UNDER_WAY = ("queued", "preparing", "running", "post-migrating")
+"""Statuses of live migrations that are not over."""
 ACCEPTED = "accepted"
 """The status of a move that nobody has begun to carry out."""
 
@@ -49,6 +52,35 @@ def end(tx, server_id: str, status: str) -> None:
     now = clock.now()
     tx.execute(sa.update(Move).where(Move.server_id == server_id, Move.open.is_(True)).values(
         open=False, status=status, updated_at=now, ended_at=now))
+
+
+def listing(tx, filters: dict[str, str], *, since: datetime.datetime | None = None, before: datetime.datetime | None = None,
+            limit: int | None = None, marker: str | None = None, newest_first: bool = False) -> list[Move]:
+    """Moves, ended ones too. ``filters``: column to value, ``host`` for source or destination. ``since``, ``before``: last changed then.
+
+    ``marker``: UUID of the last one of the page before; Invalid when unknown.
+    """
+    query = sa.select(Move)
+    for name, value in filters.items():
+        either = sa.or_(Move.source_host == value, Move.dest_host == value) if name == "host" else getattr(Move, name) == value
+        query = query.where(either)
+    if since is not None:
+        query = query.where(Move.updated_at >= since)
+    if before is not None:
+        query = query.where(Move.updated_at <= before)
+    if marker is not None:
+        last = tx.execute(sa.select(Move.created_at, Move.id).where(Move.uuid == marker)).one_or_none()
+        if last is None:
+            raise exception.Invalid(f"Marker {marker} could not be found.")
+        query = query.where(sa.or_(Move.created_at < last.created_at, sa.and_(Move.created_at == last.created_at, Move.id < last.id)))
+    order = (Move.created_at.desc(), Move.id.desc()) if newest_first else (Move.id,)
+    return list(tx.scalars(query.order_by(*order).limit(limit)))
+
+
+def finished(tx, host: str, before: datetime.datetime) -> list[str]:
+    """Servers that came to ``host`` before then, and whose users have neither confirmed nor reverted that."""
+    return list(tx.scalars(sa.select(Move.server_id).where(Move.dest_host == host, Move.open.is_(True), Move.status == "finished",
+                                                           Move.updated_at <= before)))
 
 
 def hosts(tx, server_ids: Iterable[str]) -> dict[str, set[str]]:

@@ -21,13 +21,13 @@ BELL_AGE = 3.0
 
 
 class Sweep:
-    """``manager``: the scheduler's own. ``remove(tx, server, token, host)`` ends a delete, ``give_up(tx, server, token, why, host)`` a move.
+    """``manager``: the scheduler's own. ``remove(tx, server, token, host)`` ends a delete, ``abandon(tx, server, token, why)`` any other task.
 
     ``down_time``: seconds. ``hears_hosts()``: whether a host's silence says that it is down.
     """
 
-    def __init__(self, db: Database, manager, remove: Callable, give_up: Callable, down_time: float, hears_hosts: Callable[[], bool]):
-        self._db, self._manager, self._remove, self._give_up = db, manager, remove, give_up
+    def __init__(self, db: Database, manager, remove: Callable, abandon: Callable, down_time: float, hears_hosts: Callable[[], bool]):
+        self._db, self._manager, self._remove, self._abandon = db, manager, remove, abandon
         self._down_time, self._hears_hosts = down_time, hears_hosts
 
     def run(self) -> None:
@@ -66,11 +66,8 @@ class Sweep:
                     return
                 if server.task_action == "create" and server.host is not None:
                     fresh = self._place_elsewhere(tx, server)
-                elif "place" in (server.task_detail or {}):
-                    self._give_up(tx, server, server.task_id, why)
-                    return
                 else:
-                    task.fail(tx, server, server.task_id, why, server.host)
+                    self._abandon(tx, server, server.task_id, why)
                     return
         except exception.TaskLost:
             return

@@ -1,34 +1,66 @@
-"""Asking for another flavor, to confirm it, and to go back. On the server's own host."""
+"""Asking for another flavor or another host, and to go back."""
 from nova_lite import exception
-from nova_lite.compute import quota, room, task
+from nova_lite.compute import moves, quota, room, task
 from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
-from nova_lite.db import allocations
 from nova_lite.db import flavors as flavors_
+from nova_lite.db import hosts as hosts_
+from nova_lite.db import hypervisors
+from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
 
 
 def resize(deps: Deps, ctx: RequestContext, server_id: str, flavor_id: str, disk_config: str | None = None, ignore_lock: bool = False) -> None:
-    """Give the server another flavor, to be confirmed or reverted. The host keeps room for both until then.
+    """Give the server another flavor, on its own host or another, to be confirmed or reverted. The hosts keep room for both until then.
 
-    Raises ServerNotFound, Conflict, Invalid (the flavor, or no room), QuotaExceeded.
+    Raises ServerNotFound, Conflict, Invalid (the flavor), QuotaExceeded. Where no host has room the server stays as it is.
     """
     with deps.db.write() as tx:
-        server = servers_.get(tx, ctx, server_id)
-        if server.host is None:
-            raise exception.Conflict(f"Instance {server_id} is not ready")
+        server = _present(tx, deps, ctx, server_id)
         flavor = _flavor(tx, ctx, server, flavor_id)
         more, _ = room.quota_change(server.flavor, flavor)
         if more:
             quota.check(tx, server.project_id, server.user_id, more, deps.quota_defaults)
-        token = task.begin(tx, ctx, server, "resize", {"flavor": flavor, "disk_config": disk_config}, ignore_lock)
-        host = server.host
-        fits = deps.allow_resize_to_same_host and allocations.change(tx, server_id, host, **room.both(server.flavor, flavor))
-        if not fits:
-            raise exception.Invalid("No valid host was found. The server's own host has no room for the flavor beside what it holds now."
-                                    if deps.allow_resize_to_same_host else "No valid host found for resize")
+        token = moves.begin(tx, ctx, server, "resize", moves_.RESIZE, flavor=flavor, same_host=deps.allow_resize_to_same_host,
+                            detail={"flavor": flavor, "disk_config": disk_config}, ignore_lock=ignore_lock)
+    ring(deps.scheduler.place_moves, ctx, server_ids=[server_id], tokens=[token])
+
+
+def migrate(deps: Deps, ctx: RequestContext, server_id: str, host: str | None = None, ignore_lock: bool = False) -> None:
+    """Move the server, switched off meanwhile, to another host (``host``: to that one, judged by the filters), to be confirmed or reverted.
+
+    Raises ServerNotFound, Conflict, Invalid (the host).
+    """
+    with deps.db.write() as tx:
+        server = _present(tx, deps, ctx, server_id)
+        if host is not None:
+            if host == server.host:
+                raise exception.Invalid("Cannot migrate to the host where the server exists.")
+            if not hosts_.services(tx, host=host, binary=hosts_.COMPUTE):
+                raise exception.Invalid(f"Compute host {host} could not be found.")
+        token = moves.begin(tx, ctx, server, "migrate", moves_.MIGRATION, destination=host, ignore_lock=ignore_lock)
+    ring(deps.scheduler.place_moves, ctx, server_ids=[server_id], tokens=[token])
+
+
+def revert(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = False) -> None:
+    """The server returns to the flavor and the host that it had. Raises ServerNotFound and Conflict."""
+    with deps.db.write() as tx:
+        server = servers_.get(tx, ctx, server_id)
+        move = moves_.open_of(tx, server_id)
+        elsewhere = move.source_host if move is not None and move.source_host != server.host else None
+        token = task.begin(tx, ctx, server, "revert_resize", ignore_lock=ignore_lock, host=elsewhere)
+        host = elsewhere or server.host
     ring(deps.compute.run_task, ctx, host, server_id=server_id, token=token)
+
+
+def _present(tx, deps: Deps, ctx: RequestContext, server_id: str) -> Server:
+    server = servers_.get(tx, ctx, server_id)
+    if server.host is None:
+        raise exception.Conflict(f"Instance {server_id} is not ready")
+    if not hosts_.is_host_up(tx, server.host, hypervisors.moment(tx), deps.service_down_time):
+        raise exception.Conflict("Service is unavailable at this time.")
+    return server
 
 
 def _flavor(tx, ctx: RequestContext, server: Server, flavor_id: str) -> dict:

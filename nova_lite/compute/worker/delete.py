@@ -6,6 +6,7 @@ from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker import power
 from nova_lite.compute.worker.job import Job
 from nova_lite.context import RequestContext
+from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.virt.types import PowerState
 
@@ -19,7 +20,10 @@ def delete(job: Job) -> None:
     hooks.reached("delete.guest")
     shop.driver.delete_disks(job.server.id)
     with shop.db.write() as tx:
+        others = moves_.hosts(tx, [job.server.id]).get(job.server.id, set()) - {shop.host}
         networks = removal.remove(tx, job.server, job.token, shop.host)
+    for host in others:
+        ring(shop.departures.forget, job.ctx, host, server_id=job.server.id)
     if networks:
         ring(shop.network.refresh, job.ctx, shop.host, network_ids=networks)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nova_lite.compute import metadata
 from nova_lite.compute.worker import disks
+from nova_lite.compute.worker.transfer import Channel
 from nova_lite.context import RequestContext
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
@@ -34,6 +35,13 @@ class Workshop:
     max_attempts: int = 3
     shelved_offload_time: float = 0
     dns_domain: str = "novalocal"
+    compute: Any = None
+    departures: Any = None
+    """RPC clients of the compute workers (interfaces.compute, interfaces.departures)."""
+    channel: Channel = Channel()
+    """How disks go between hosts."""
+    departing: dict = dataclasses.field(default_factory=dict)
+    """Guests that are being ended here because their servers move away; see departures."""
     vendor_data: dict = dataclasses.field(default_factory=dict)
     peers: Any = None
     """RPC client of the other compute workers (interfaces.live)."""

@@ -1,9 +1,23 @@
 """The compute worker of one host: takes the bells, runs at most one task a server, and lets a newer task interrupt the older."""
+import contextlib
 import dataclasses
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.worker import build, delete, evacuate, interfaces, live_migration, power, rebuild, resize, shelve, snapshot
+from nova_lite.compute.worker import (
+    build,
+    cold_move,
+    delete,
+    evacuate,
+    interfaces,
+    live_migration,
+    power,
+    put_back,
+    rebuild,
+    resize,
+    shelve,
+    snapshot,
+)
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.fence import fenced
 from nova_lite.compute.worker.job import Handler, Job, Workshop
@@ -29,6 +43,7 @@ HANDLERS: dict[str, Handler] = {
     "detach_interface": interfaces.detach,
     "change_password": power.change_password,
     "resize": resize.resize,
+    "migrate": resize.resize,
     "confirm_resize": resize.confirm,
     "revert_resize": resize.revert,
     "live_migrate": live_migration.live_migrate,
@@ -45,7 +60,7 @@ HANDLERS: dict[str, Handler] = {
     "delete": delete.delete,
 }
 """Who carries out which action of compute.states."""
-UNDOERS = {}
+UNDOERS: dict[str, Handler] = {"resize": cold_move.stay, "migrate": cold_move.stay, "revert_resize": cold_move.remain}
 """Who puts back, on the server's own host, what was before a move that failed elsewhere."""
 EVENTS = {**{action: f"compute_{action}_instance" for action in HANDLERS}, "reboot_hard": "compute_reboot_instance",
           "trigger_crash_dump": "compute_trigger_crash_dump", "attach_interface": "compute_attach_interface",
@@ -174,6 +189,8 @@ class ComputeWorker:
         action = job.server.task_action
         handler = UNDOERS[action] if "undo" in (job.server.task_detail or {}) else HANDLERS[action]
         try:
+            if action not in ("delete", "soft_delete"):
+                job = put_back.before(job)
             if action == "create" and self._builds is not None:
                 with self._builds:
                     changes = handler(job)
@@ -184,6 +201,8 @@ class ComputeWorker:
                     task.finish(tx, job.server, job.token, self.shop.host, job.started, EVENTS[action], **changes)
         except exception.TaskLost as error:
             LOG.info("%s; what this worker did of it is undone", error)
+            with contextlib.suppress(exception.NovaLiteError):
+                put_back.forget(self.shop, job.server.id, None)
         except concurrency.Cancelled:
             LOG.info("the %s of server %s was interrupted", action, job.server.id)
         except exception.Unavailable:

@@ -1,12 +1,10 @@
 """Watching the hypervisor: guests that change by themselves are told to the database, and what is no server's is removed."""
 from nova_lite import concurrency, exception, log
 from nova_lite.compute import states, task
-from nova_lite.compute.actions.deps import ring
+from nova_lite.compute.worker import leftovers
 from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.context import RequestContext
-from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
-from nova_lite.network.actions import server_ports
 from nova_lite.virt.types import LifecycleEvent, PowerState
 
 LOG = log.get(__name__)
@@ -109,40 +107,8 @@ class Watcher:
             self._resuming.discard(server.id)
 
     def remove_leftovers(self) -> list[str]:
-        """End guests and remove files of servers that are deleted or moved to another host for good; the ids removed.
-
-        An id without a row is nobody's that this database knows: it is reported and left alone.
-        """
-        here = set(self._shop.driver.guests()) | self._shop.driver.guest_files()
-        if not here:
-            return []
-        with self._shop.db.read() as tx:
-            known = servers_.known(tx, here)
-            moving = moves_.hosts(tx, here)
-        removed = []
-        for server_id in sorted(here):
-            if self._worker.is_busy(server_id):
-                continue
-            if server_id not in known:
-                LOG.warning("guest or files of server %s are here, which is not in the database; they are left alone", server_id)
-                continue
-            host, deleted = known[server_id]
-            if deleted or host != self._shop.host and self._shop.host not in moving.get(server_id, ()):
-                self._remove(server_id)
-                removed.append(server_id)
-        return removed
-
-    def _remove(self, server_id: str) -> None:
-        LOG.warning("server %s is deleted or elsewhere; what is left of it here is removed", server_id)
-        try:
-            self._shop.driver.destroy_guest(server_id)
-            self._shop.driver.delete_disks(server_id)
-            with self._shop.db.read() as tx:
-                networks = sorted({nic["network_id"] for nic in server_ports.nics(tx, server_id)})
-            if networks:
-                ring(self._shop.network.refresh, RequestContext.for_service(), self._shop.host, network_ids=networks)
-        except exception.NovaLiteError as error:
-            LOG.warning("server %s: %s", server_id, error)
+        """End guests and remove files of servers that are deleted or moved to another host for good; the ids removed."""
+        return leftovers.remove(self._shop, self._worker.is_busy, {*self._shop.driver.guests(), *self._shop.driver.guest_files()})
 
 
 def _differs(server, state: PowerState) -> bool:

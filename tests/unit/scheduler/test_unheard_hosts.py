@@ -57,7 +57,7 @@ def test_the_sweep_takes_no_task_from_a_host_that_cannot_be_heard(cloud, silent_
     ears, placed = Ears(), []
     server_id = cloud.server(task_action="reboot", task_state="rebooting", vm_state="active", host="a")
     manager = types.SimpleNamespace(place_servers=lambda ctx, **kwargs: placed.append(kwargs), place_moves=None)
-    sweep = Sweep(cloud.db, manager, allocations.release, moves.give_up, 60.0, ears)
+    sweep = Sweep(cloud.db, manager, allocations.release, moves.abandon, 60.0, ears)
     sweep.run()
     assert cloud.find(server_id).task_id == "t"
     ears.hear = True
