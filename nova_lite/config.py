@@ -105,6 +105,7 @@ COMPUTE = (
     cfg.FloatOpt("fake_delay", default=0.0, min=0, help="Seconds that each slow operation of the fake driver takes."),
     cfg.FloatOpt("fake_move_seconds", default=0.0, min=0, help="Seconds that a running guest of the fake driver takes to another host."),
     cfg.IntOpt("fake_hosts", default=1, min=1, help="Compute hosts that one worker with the fake driver plays."),
+    cfg.BoolOpt("fake_keep", default=False, help="Keep the fake driver's machines in a file of state_path: guests outlive the worker."),
     cfg.IntOpt("fake_vcpus", default=64, min=1, help="Cores of a host of the fake driver."),
     cfg.IntOpt("fake_memory_mb", default=512000, min=1, help="MB of RAM of a host of the fake driver."),
     cfg.IntOpt("fake_disk_gb", default=10000, min=1, help="GB of disk of a host of the fake driver."),

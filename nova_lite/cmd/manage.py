@@ -10,8 +10,8 @@ import sys  # noqa: E402
 
 from nova_lite import clock, config, exception, log  # noqa: E402
 from nova_lite.cmd import firsttime, wiring  # noqa: E402
-from nova_lite.db import allocations, migrate  # noqa: E402
 from nova_lite.db import hosts as hosts_  # noqa: E402
+from nova_lite.db import migrate  # noqa: E402
 
 
 def db_upgrade(here, args) -> None:
@@ -60,13 +60,16 @@ def hosts(here, args) -> None:
 
 
 def audit(here, args) -> None:
-    """Compare usage with allocations; exit status 1 where they differ."""
-    with here.db.read() as tx:
-        wrong = allocations.audit(tx)
-    for row in wrong:
-        print(json.dumps(row))
-    print(f"{len(wrong)} differences")
-    if wrong:
+    """Look for anything left over or at odds: in the database, and on a compute host in its hypervisor, files and networks; else exit status 1."""
+    from nova_lite.cmd import auditing
+    found = auditing.audit(here, args.settle)
+    if args.json:
+        print(json.dumps(found))
+    else:
+        for finding in found:
+            print(json.dumps(finding))
+        print(f"{len(found)} differences")
+    if found:
         raise SystemExit(1)
 
 
@@ -127,7 +130,9 @@ COMMANDS = {
                                        ("--project", {"default": "admin"}), ("--role", {"default": "member"}))),
     ("service", "list"): (services, ()),
     ("host", "list"): (hosts, ()),
-    ("audit", None): (audit, ()),
+    ("audit", None): (audit, (("--json", {"action": "store_true", "help": "print one list"}),
+                              ("--settle", {"type": float, "default": 3.0, "metavar": "SECONDS",
+                                            "help": "what is found counts if it is still so after this long"}))),
     ("scheduler", "explain"): (scheduler_explain, (
         ("--flavor", {"required": True, "help": "id of the flavor"}), ("--image", {"help": "id of the image"}), ("--zone", {}),
         ("--project", {"help": "id of the project that asks"}), ("--hint", {"action": "append", "default": [], "metavar": "NAME=VALUE"}),

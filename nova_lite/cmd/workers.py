@@ -5,7 +5,7 @@ import stevedore
 
 from nova_lite import concurrency, exception, log
 from nova_lite.api.metadata.application import MetadataApplication
-from nova_lite.cmd import wiring
+from nova_lite.cmd import fakes, wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import moves, removal, task
 from nova_lite.compute.worker import delete, put_back, resize, shelve
@@ -64,13 +64,7 @@ def scheduler(here: Site) -> Daemon:
 # ---- network -------------------------------------------------------------------------------------------------------------------
 def network(here: Site) -> list[Daemon]:
     """The network worker of this host, or of each host that the fake driver plays, with the metadata service inside the networks."""
-    return [_network(here, host) for host in _host_names(here.conf)]
-
-
-def _host_names(conf) -> list[str]:
-    if conf.compute.driver != "fake" or conf.compute.fake_hosts == 1:
-        return [conf.host]
-    return [f"{conf.host}-{number}" for number in range(1, conf.compute.fake_hosts + 1)]
+    return [_network(here, host) for host in fakes.host_names(here.conf)]
 
 
 def _network(here: Site, host: str) -> Daemon:
@@ -104,8 +98,15 @@ def compute(here: Site, fetch, images) -> list[Daemon]:
 
     ``fetch``: image bytes by id; ``images``: an image.keeper.Keeper.
     """
-    machines: dict = {}
-    return [_compute(here, fetch, images, host, machines) for host in _host_names(here.conf)]
+    machines = fakes.machines(here.conf)
+    return [_compute(here, fetch, images, host, machines) for host in fakes.host_names(here.conf)]
+
+
+def driver_to_look_with(conf, host: str):
+    """A driver with which another process than its worker's looks at a host's guests; None where they are in the worker's process alone."""
+    if conf.compute.driver == "fake" and not conf.compute.fake_keep:
+        return None
+    return _driver(conf, host, fakes.machines(conf))
 
 
 def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
@@ -183,8 +184,7 @@ def _driver(conf, host: str, machines: dict):
         raise exception.ConfigurationError(reason=f"compute.driver = {name} is not installed or cannot be loaded; there are: {there}")
     plugin = manager[name].plugin
     if name == "fake":
-        return plugin(host, vcpus=conf.compute.fake_vcpus, memory_mb=conf.compute.fake_memory_mb, disk_gb=conf.compute.fake_disk_gb,
-                      delay=conf.compute.fake_delay, machines=machines, move_seconds=conf.compute.fake_move_seconds)
+        return fakes.make(plugin, conf, host, machines)
     if name == "libvirt":
         from nova_lite.virt.libvirt.settings import LibvirtSettings
         return plugin(LibvirtSettings(host=host, state_path=conf.state_path, uri=conf.libvirt.connection_uri, virt_type=conf.libvirt.virt_type,

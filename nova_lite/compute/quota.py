@@ -156,20 +156,38 @@ def recount(tx) -> dict[tuple[str, str], tuple[int, int]]:
 
     For an auditor; holds each owner's counters while it counts.
     """
-    projects, users = quotas.list_owners(tx)
     wrong = {}
-    for owner in sorted(projects):
-        wrong.update(_recount(tx, owner, (*SERVER_RESOURCES, "server_groups"), lambda owner=owner: {
-            **quotas.count_servers(tx, owner), "server_groups": quotas.count_server_groups(tx, owner)}))
-    for owner in sorted(users):
-        wrong.update(_recount(tx, owner, ("key_pairs",), lambda owner=owner: {"key_pairs": quotas.count_key_pairs(tx, owner)}))
-    return wrong
-
-
-def _recount(tx, owner: str, resources, count) -> dict[tuple[str, str], tuple[int, int]]:
-    # Adding nothing holds the counters, and makes those that are missing.
-    counted, _ = quotas.take(tx, owner, dict.fromkeys(resources, 0), ())
-    wrong = {(owner, resource): (counted[resource], real) for resource, real in count().items() if counted[resource] != real}
-    for (_, resource), (_, real) in wrong.items():
+    for owner, resources, count in _counted(tx):
+        # Adding nothing holds the counters, and makes those that are missing.
+        counted, _ = quotas.take(tx, owner, dict.fromkeys(resources, 0), ())
+        wrong.update(_compare(owner, counted, count(tx, owner)))
+    for (owner, resource), (_, real) in wrong.items():
         quotas.set_counter(tx, owner, resource, real)
     return wrong
+
+
+def differences(tx) -> dict[tuple[str, str], tuple[int, int]]:
+    """As ``recount``, and changes and holds nothing: what is under way may show."""
+    wrong = {}
+    for owner, _, count in _counted(tx):
+        wrong.update(_compare(owner, quotas.usage(tx, owner), count(tx, owner)))
+    return wrong
+
+
+def _counted(tx) -> list[tuple]:
+    """(owner, resources, a function that counts them one by one) of all who have counters or should have some."""
+    projects, users = quotas.list_owners(tx)
+    return [*((owner, (*SERVER_RESOURCES, "server_groups"), _count_project) for owner in sorted(projects)),
+            *((owner, ("key_pairs",), _count_user) for owner in sorted(users))]
+
+
+def _count_project(tx, owner: str) -> dict[str, int]:
+    return {**quotas.count_servers(tx, owner), "server_groups": quotas.count_server_groups(tx, owner)}
+
+
+def _count_user(tx, owner: str) -> dict[str, int]:
+    return {"key_pairs": quotas.count_key_pairs(tx, owner)}
+
+
+def _compare(owner: str, counted: dict[str, int], real: dict[str, int]) -> dict[tuple[str, str], tuple[int, int]]:
+    return {(owner, resource): (counted.get(resource, 0), number) for resource, number in real.items() if counted.get(resource, 0) != number}

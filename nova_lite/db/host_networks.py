@@ -38,6 +38,11 @@ def networks_on(tx: orm.Session, host: str) -> set[str]:
     return set(tx.scalars(sa.select(Port.network_id).where(Port.host == host).distinct()))
 
 
+def all_networks(tx: orm.Session) -> set[str]:
+    """Ids of all networks."""
+    return set(tx.scalars(sa.select(Network.id)))
+
+
 def hosts_of(tx: orm.Session, network_id: str) -> list[str]:
     """Names of the hosts that have ports on the network: who must hear of its changes."""
     return list(tx.scalars(sa.select(Port.host).where(Port.network_id == network_id, Port.host.is_not(None)).distinct()))

@@ -44,6 +44,9 @@ class FakeGuest:
         self.starts = 0
         self.lines: tuple = ()
 
+    def __getstate__(self):
+        return None, {name: () if name == "lines" else getattr(self, name) for name in self.__slots__}
+
     def describe(self, guest: types.Guest) -> None:
         """What the guest is when it starts."""
         self.facts = (guest.server_id, guest.name, guest.vcpus, guest.memory_mb)

@@ -147,6 +147,14 @@ class Dhcp:
         except (OSError, ValueError):
             return None
 
+    def is_told(self, description: Description) -> bool:
+        """Whether dnsmasq has been given exactly the ports here."""
+        return _read(f"{self._settings.folder_of(description.network_id)}/hosts") == hosts(description)
+
+    def stale(self, description: Description) -> list[tuple[str, str]]:
+        """(mac, address) of the IPv4 leases that no port here has."""
+        return self._stale(description.network_id, hosts(description))
+
     def stop(self, network_id: str) -> None:
         """End the network's dnsmasq and see it gone."""
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -1,0 +1,28 @@
+"""The hosts of a process with the fake driver: which there are, and their machines, those from before where they are kept."""
+import os
+
+
+def host_names(conf) -> list[str]:
+    """The compute hosts that a process with these options is: one, or as many as the fake driver plays."""
+    if conf.compute.driver != "fake" or conf.compute.fake_hosts == 1:
+        return [conf.host]
+    return [f"{conf.host}-{number}" for number in range(1, conf.compute.fake_hosts + 1)]
+
+
+def machines(conf) -> dict:
+    """The fake machines of this process by host name; other drivers take no notice of it."""
+    if conf.compute.driver != "fake" or not conf.compute.fake_keep:
+        return {}
+    from nova_lite.virt.fake_kept import KeptMachines
+    return KeptMachines(os.path.join(conf.state_path, "fake-machines"))
+
+
+def make(plugin, conf, host: str, machines: dict):
+    """The driver of one host. ``machines``: as the function of that name gave them, the same for all hosts of the process."""
+    own = conf.compute
+    driver = plugin(host, vcpus=own.fake_vcpus, memory_mb=own.fake_memory_mb, disk_gb=own.fake_disk_gb, delay=own.fake_delay,
+                    hypervisor=machines.get(host), machines=machines, move_seconds=own.fake_move_seconds)
+    if not own.fake_keep:
+        return driver
+    from nova_lite.virt.fake_kept import Kept
+    return Kept(driver, machines)
