@@ -125,6 +125,9 @@ NETWORK = (
 )
 IDENTITY = (
     cfg.IntOpt("token_expiration", default=3600, min=60, help="Seconds that a token lives."),
+    cfg.FloatOpt("token_recheck_interval", default=5.0, min=0,
+                 help="Seconds for which an API process believes what it read of a token. What other processes change of users, roles and "
+                      "revocations counts there after as long; what it changes itself counts at once."),
     cfg.StrOpt("fernet_keys", help="Folder of the token keys. <state_path>/fernet-keys if not set."),
     cfg.StrOpt("admin_password", secret=True, help="Password that the first start gives the user admin; random, and said once, if not set."),
     cfg.StrOpt("region", default="RegionOne", help="Region name in the catalog."),

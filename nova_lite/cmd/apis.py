@@ -18,6 +18,7 @@ from nova_lite.identity.actions import tokens as token_actions
 from nova_lite.identity.catalog import Catalog, Service
 from nova_lite.identity.deps import Deps as IdentityDeps
 from nova_lite.identity.passwords import Hasher
+from nova_lite.identity.standings import Standings
 from nova_lite.identity.tokens import Codec
 from nova_lite.service import metrics
 from nova_lite.service.daemon import Daemon
@@ -44,7 +45,8 @@ def identity_deps(here: Site) -> IdentityDeps:
     """What the identity room needs."""
     conf = here.conf
     catalog = Catalog(conf.identity.region, tuple(Service(kind, name, base_url(here, kind) + path) for kind, name, path in SERVICES))
-    return IdentityDeps(here.db, Codec(keys_folder(here)), Hasher(), catalog, conf.identity.token_expiration)
+    return IdentityDeps(here.db, Codec(keys_folder(here)), Hasher(), catalog, conf.identity.token_expiration,
+                        Standings(conf.identity.token_recheck_interval))
 
 
 def applications(here: Site) -> dict[str, Callable]:

@@ -1,8 +1,11 @@
 """What the identity room needs, built by ``cmd/wiring.py`` and handed to every action."""
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from nova_lite.db import engine
 from nova_lite.identity import catalog, passwords, tokens
+from nova_lite.identity.standings import Standings
 
 
 @dataclass(frozen=True)
@@ -14,3 +17,13 @@ class Deps:
     passwords: passwords.Hasher
     catalog: catalog.Catalog
     token_lifetime: int = 3600
+    standings: Standings = field(default_factory=lambda: Standings(5.0))
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator:
+        """A write transaction that changes what tokens stand for: this process asks anew for each of them afterwards."""
+        try:
+            with self.db.write() as tx:
+                yield tx
+        finally:
+            self.standings.forget()

@@ -24,7 +24,7 @@ def bootstrap(deps: Deps, admin_password: str) -> tuple[str, bool]:
     """
     # Hashed before the transaction: no green thread yields inside one.
     hashed = None if is_bootstrapped(deps) else deps.passwords.hash(admin_password)
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         roles = {name: _ensure(tx, Role, name=name) for name in ROLES}
         project = _ensure(tx, Project, domain_id=domains.DEFAULT_ID, name=ADMIN)
         user = db.find(tx, User, domain_id=domains.DEFAULT_ID, name=ADMIN)

@@ -15,7 +15,7 @@ def create(deps: Deps, name: str, domain_id: str = domains.DEFAULT_ID, **attribu
     """Make a project. ``attributes``: description, enabled, tags, extra. Raises Conflict when the name is taken, NotFound for a wrong domain."""
     domains.require(domain_id)
     project = Project(id=uuid.uuid4().hex, domain_id=domain_id, name=name, **attributes)
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         db.add(tx, project, TAKEN.format(name=name))
     return project
 
@@ -43,7 +43,7 @@ def update(deps: Deps, project_id: str, extra: dict | None = None, **columns) ->
     """Change a project; disabling it voids the tokens scoped to it. Raises NotFound; Conflict when the new name is taken."""
     if columns.get("enabled") is False:
         columns["tokens_valid_after"] = clock.now()
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         project = _get(tx, project_id)
         if extra:
             columns["extra"] = {key: value for key, value in {**project.extra, **extra}.items() if value is not None}
@@ -53,6 +53,6 @@ def update(deps: Deps, project_id: str, extra: dict | None = None, **columns) ->
 
 def delete(deps: Deps, project_id: str) -> None:
     """Remove a project and the roles on it; tokens scoped to it are void from then on. Raises NotFound."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         if not db.delete_project(tx, project_id):
             raise exception.NotFound(f"Could not find project: {project_id}.")

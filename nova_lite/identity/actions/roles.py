@@ -13,7 +13,7 @@ TAKEN = "Conflict occurred attempting to store role - Duplicate entry found with
 def create(deps: Deps, name: str, description: str | None = None) -> Role:
     """Make a role. Raises Conflict when the name is taken."""
     role = Role(id=uuid.uuid4().hex, name=name, description=description)
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         db.add(tx, role, TAKEN.format(name=name))
     return role
 
@@ -39,7 +39,7 @@ def list_all(deps: Deps, filters: dict, page: db.Page) -> list[Role]:
 
 def update(deps: Deps, role_id: str, **columns) -> Role:
     """Change name or description. Raises NotFound; Conflict when the new name is taken."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         role = _get(tx, role_id)
         db.update(tx, role, columns, TAKEN.format(name=columns.get("name")))
         return role
@@ -47,7 +47,7 @@ def update(deps: Deps, role_id: str, **columns) -> Role:
 
 def delete(deps: Deps, role_id: str) -> None:
     """Remove a role and take it from everybody. Raises NotFound."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         if not db.delete_role(tx, role_id):
             raise exception.NotFound(f"Could not find role: {role_id}.")
 
@@ -64,7 +64,7 @@ def _check_references(tx, user_id: str, kind: str, target_id: str) -> None:
 
 def grant(deps: Deps, user_id: str, kind: str, target_id: str, role_id: str) -> None:
     """Give a user a role on a target (``kind``: project, domain, system). Raises NotFound."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         _check_references(tx, user_id, kind, target_id)
         _get(tx, role_id)
         db.grant(tx, user_id, kind, target_id, role_id)
@@ -81,7 +81,7 @@ def check_grant(deps: Deps, user_id: str, kind: str, target_id: str, role_id: st
 
 def revoke_grant(deps: Deps, user_id: str, kind: str, target_id: str, role_id: str) -> None:
     """Take a role; tokens lose it at once. Raises NotFound."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         if not db.revoke_grant(tx, user_id, kind, target_id, role_id):
             raise _no_grant(user_id, kind, target_id, role_id)
 

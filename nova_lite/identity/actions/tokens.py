@@ -1,4 +1,7 @@
-"""Logging in, validating and revoking tokens. ``validate`` is called once for every request of every API: one SQL statement, no hashing."""
+"""Logging in, validating and revoking tokens.
+
+``validate`` is called once for every request of every API: one SQL statement a token every few seconds (see ``identity.standings``), no hashing.
+"""
 import datetime
 from dataclasses import dataclass
 
@@ -49,12 +52,15 @@ def to_context(standing: Standing, request_id: str) -> context.RequestContext:
 
 
 def inspect(deps: Deps, token: str) -> Standing:
-    """What a token says and who that is now; one SQL statement. Raises Unauthorized."""
+    """What a token says and who that is now, or was a few seconds ago; at most one SQL statement. Raises Unauthorized."""
     payload = deps.codec.decode(token)
     if payload.expires_at <= clock.now():
         raise _refuse()
-    with deps.db.read() as tx:
-        return _standing(tx, payload)
+
+    def read() -> Standing:
+        with deps.db.read() as tx:
+            return _standing(tx, payload)
+    return deps.standings.find(token, read)
 
 
 def _standing(tx, payload: tokens.Payload) -> Standing:
@@ -201,6 +207,6 @@ def describe(deps: Deps, standing: Standing, with_catalog: bool = True) -> dict:
 
 def revoke(deps: Deps, payload: tokens.Payload) -> None:
     """Void one token at once. Revocations that expiry has overtaken are forgotten on the way."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         db.purge_revocations(tx, clock.now())
         db.revoke_token(tx, payload.audit_ids[0], payload.expires_at)

@@ -15,7 +15,7 @@ def create(deps: Deps, name: str, password: str | None = None, domain_id: str = 
     domains.require(domain_id)
     hashed = deps.passwords.hash(password) if password is not None else None
     user = User(id=uuid.uuid4().hex, domain_id=domain_id, name=name, password_hash=hashed, **attributes)
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         db.add(tx, user, TAKEN.format(name=name, domain_id=domain_id))
     return user
 
@@ -48,7 +48,7 @@ def update(deps: Deps, user_id: str, password: str | None = None, extra: dict | 
         columns["password_hash"] = deps.passwords.hash(password)
     if password is not None or columns.get("enabled") is False:
         columns["tokens_valid_after"] = clock.now()
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         user = _get(tx, user_id)
         if extra:
             columns["extra"] = {key: value for key, value in {**user.extra, **extra}.items() if value is not None}
@@ -68,7 +68,7 @@ def change_password(deps: Deps, user_id: str, original: str, password: str) -> N
 
 def delete(deps: Deps, user_id: str) -> None:
     """Remove a user with all roles; the user's tokens are void from then on. Raises NotFound."""
-    with deps.db.write() as tx:
+    with deps.write() as tx:
         if not db.delete_user(tx, user_id):
             raise exception.NotFound(f"Could not find user: {user_id}.")
 
