@@ -186,8 +186,15 @@ def _driver(conf, host: str, machines: dict):
     if name == "fake":
         return fakes.make(plugin, conf, host, machines)
     if name == "libvirt":
+        from nova_lite.virt.libvirt.live_pace import LiveSettings
         from nova_lite.virt.libvirt.settings import LibvirtSettings
-        return plugin(LibvirtSettings(host=host, state_path=conf.state_path, uri=conf.libvirt.connection_uri, virt_type=conf.libvirt.virt_type,
+        chosen = conf.libvirt
+        live = LiveSettings(
+            chosen.live_migration_uri, chosen.live_migration_inbound_addr or conf.my_ip, chosen.live_migration_bandwidth,
+            chosen.live_migration_downtime, chosen.live_migration_downtime_steps, chosen.live_migration_downtime_delay,
+            chosen.live_migration_completion_timeout, chosen.live_migration_timeout_action, chosen.live_migration_permit_auto_converge,
+            chosen.live_migration_permit_post_copy, chosen.live_migration_with_native_tls)
+        return plugin(LibvirtSettings(live=live, host=host, state_path=conf.state_path, uri=chosen.connection_uri, virt_type=chosen.virt_type,
                                       host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or "", vnc=conf.vnc.enabled,
                                       spice=conf.spice.enabled))
     return plugin(host)

@@ -5,10 +5,17 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from nova_lite.db.models.compute import Host
+from nova_lite.db.models.moves import Move
 from nova_lite.db.models.network import Network, Port, PortAddress, Subnet
 from nova_lite.db.unless_taken import insert_unless_taken
 
 DHCP_OWNER = "network:dhcp"
+
+
+def _here(host: str):
+    """Ports bound to the host, and those of servers that are on their way to it: a guest must find its network when it comes."""
+    coming = sa.select(Move.server_id).where(Move.dest_host == host, Move.open.is_(True))
+    return sa.or_(Port.host == host, sa.and_(Port.device_id.in_(coming), Port.request_index.is_not(None)))
 
 
 def describe(tx: orm.Session, network_id: str) -> tuple[Network | None, list[Subnet]]:
@@ -22,20 +29,21 @@ def plugged(tx: orm.Session, network_id: str, host: str) -> list[tuple[str, str,
     """(port id, mac, address, subnet id) of the network's ports on the host; ports without address once, with None."""
     query = (sa.select(Port.id, Port.mac, PortAddress.address, PortAddress.subnet_id)
              .outerjoin(PortAddress, PortAddress.port_id == Port.id)
-             .where(Port.host == host, Port.network_id == network_id).order_by(Port.id, PortAddress.address))
+             .where(_here(host), Port.network_id == network_id).order_by(Port.id, PortAddress.address))
     return [tuple(row) for row in tx.execute(query)]
 
 
 def peers(tx: orm.Session, network_id: str, host: str) -> dict[str, str]:
-    """{name: address} of the other hosts that have ports on the network."""
-    query = (sa.select(Host.name, Host.host_ip).join(Port, Port.host == Host.name)
-             .where(Port.network_id == network_id, Port.host != host).distinct())
-    return {row.name: row.host_ip for row in tx.execute(query)}
+    """{name: address} of the other hosts that have ports on the network, or are about to."""
+    bound = sa.select(Host.name, Host.host_ip).join(Port, Port.host == Host.name).where(Port.network_id == network_id, Port.host != host)
+    coming = (sa.select(Host.name, Host.host_ip).join(Move, Move.dest_host == Host.name).join(Port, Port.device_id == Move.server_id)
+              .where(Port.network_id == network_id, Port.request_index.is_not(None), Move.open.is_(True), Move.dest_host != host))
+    return {row.name: row.host_ip for row in tx.execute(bound.union(coming))}
 
 
 def networks_on(tx: orm.Session, host: str) -> set[str]:
     """Ids of the networks that have ports on the host."""
-    return set(tx.scalars(sa.select(Port.network_id).where(Port.host == host).distinct()))
+    return set(tx.scalars(sa.select(Port.network_id).where(_here(host)).distinct()))
 
 
 def all_networks(tx: orm.Session) -> set[str]:

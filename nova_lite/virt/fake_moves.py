@@ -16,11 +16,15 @@ class FakeMoves(Moves):
     """``driver``: a FakeDriver; ``machines``: the FakeHypervisor of each host by name; ``seconds``: how long a guest that runs takes."""
 
     def __init__(self, driver, host: str, machines: dict, seconds: float):
+        self._driver = driver
         self._live = FakeLive(driver, host, machines, seconds)
         self._copies = FakeCopies(driver)
 
     def live(self) -> Live:
         return self._live
+
+    def reaches(self, server_id: str) -> bool:
+        return server_id in self._driver.guest_files()
 
     def copies(self) -> Copies:
         return self._copies
@@ -93,6 +97,9 @@ class FakeLive(Live):
     def halt(self, server_id: str) -> Presence:
         self._here.leaving.discard(server_id)
         return self.presence(server_id)
+
+    def entrust(self, server_id: str, host: str, plan: dict) -> None:
+        """Fake machines share nothing."""
 
     def farewell(self, server_id: str) -> dict:
         return {"console": base64.b64encode(b"moved").decode()}

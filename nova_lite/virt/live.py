@@ -90,6 +90,10 @@ class Live(abc.ABC):
         """At the source: end a migration that nobody watches any more, if it can still be ended; what is here then."""
 
     @abc.abstractmethod
+    def entrust(self, server_id: str, host: str, plan: dict) -> None:
+        """On either host, after the switch and before the books say so: files that both hosts see are that host's from now on."""
+
+    @abc.abstractmethod
     def farewell(self, server_id: str) -> dict:
         """At the source, after the switch: what the guest leaves behind and should have with it."""
 

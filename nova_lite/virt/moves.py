@@ -10,6 +10,10 @@ from nova_lite.virt.live import Live
 class Moves:
     """How a hypervisor's guests move. Loaded with its driver."""
 
+    def reaches(self, server_id: str) -> bool:
+        """Whether the files of a server are here, be it those of another host, on storage that both share."""
+        return False
+
     def live(self) -> Live:
         """How they move while they run. Raises HypervisorError where they cannot."""
         raise exception.HypervisorError(reason="guests of this host cannot move while they run")

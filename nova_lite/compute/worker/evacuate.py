@@ -37,7 +37,7 @@ def _evacuate(job: Job) -> None:
     here = {"host": shop.host, "node": to["node"], "availability_zone": to["zone"]}
     shop.driver.destroy_guest(server.id)
     if detail["shared"]:
-        if server.id not in shop.driver.guest_files():
+        if not shop.driver.moves().reaches(server.id):
             raise exception.HypervisorError("The disks of the server are not on storage that this host shares.")
     else:
         # What an earlier try, or an earlier stay of the server, left here.

@@ -91,7 +91,12 @@ class LiveArrivals:
 def discard(shop: Workshop, ctx: RequestContext, server_id: str, plan: dict) -> None:
     """Remove what this host has of a server that is elsewhere, its networks included where no other server needs them."""
     shop.driver.moves().live().discard(server_id, plan)
+    refresh_networks(shop, ctx, server_id, shop.host)
+
+
+def refresh_networks(shop: Workshop, ctx: RequestContext, server_id: str, host: str) -> None:
+    """Have a host look whether it still needs the server's networks, and whether other hosts do."""
     with shop.db.read() as tx:
         networks = sorted({nic["network_id"] for nic in server_ports.nics(tx, server_id)})
     if networks:
-        ring(shop.network.refresh, ctx, shop.host, network_ids=networks)
+        ring(shop.network.refresh, ctx, host, network_ids=networks)

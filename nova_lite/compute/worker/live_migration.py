@@ -8,11 +8,11 @@ import contextlib
 import dataclasses
 
 from nova_lite import clock, concurrency, exception, hooks, log
-from nova_lite.compute import moves, task
+from nova_lite.compute import moves, states, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
-from nova_lite.compute.worker.live_arrivals import discard
+from nova_lite.compute.worker.live_arrivals import discard, refresh_networks
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
@@ -180,7 +180,9 @@ class _Watch:
 # ---- the end -------------------------------------------------------------------------------------------------------------------
 def _finish(job: Job) -> None:
     """The guest runs at the destination: so does the server."""
-    shop, server, to = job.shop, job.server, job.server.task_detail["to"]
+    shop, server, to, plan = job.shop, job.server, job.server.task_detail["to"], job.server.task_detail["plan"]
+    live = shop.driver.moves().live()
+    live.entrust(server.id, to["host"], plan)
     with shop.db.write() as tx:
         networks = server_ports.bind(tx, server.id, to["host"])
         task.finish(tx, server, job.token, shop.host, job.started, EVENT, host=to["host"], node=to["node"], availability_zone=to["zone"])
@@ -188,7 +190,6 @@ def _finish(job: Job) -> None:
         moves_.end(tx, server.id, "completed")
     LOG.info("server %s has moved to host %s", server.id, to["host"])
     hooks.reached("live_migration.finished")
-    live = shop.driver.moves().live()
     luggage = live.farewell(server.id) if shop.host == server.host else {}
     for host in (to["host"], server.host):
         if networks:
@@ -200,7 +201,7 @@ def _finish(job: Job) -> None:
         shop.peers.settle(job.ctx, to["host"], server_id=server.id, luggage=luggage)
     except exception.NovaLiteError as error:
         LOG.warning("host %s has server %s, but not its console's log: %s", to["host"], server.id, error)
-    discard(shop, job.ctx, server.id, server.task_detail.get("plan", {}))
+    discard(shop, job.ctx, server.id, plan)
 
 
 def _conclude(job: Job, why: Exception | str) -> None:
@@ -211,6 +212,11 @@ def _conclude(job: Job, why: Exception | str) -> None:
         LOG.info("server %s is %s here, %s at its destination", server_id, here, there or "perhaps")
         if there == Presence.HERE:
             _finish(job)
+            return
+        if here == there == Presence.LEFT:
+            with job.shop.db.write() as tx:
+                moves.give_up(tx, job.server, job.token, "The connection between the hosts broke when half of the memory was on each.", job.shop.host,
+                              "failed", started=job.started, event=EVENT, vm_state=states.ERROR)
             return
         if here in (Presence.HERE, Presence.OFF) or there in (Presence.NONE, Presence.OFF) and here in (Presence.NONE, Presence.LEFT):
             if here == Presence.LEFT:
@@ -247,15 +253,15 @@ def _stay(job: Job, why: Exception | str) -> None:
         except exception.NovaLiteError as error:
             LOG.warning("host %s keeps for a while what it made ready for server %s: %s", detail["to"]["host"], server.id, error)
     shop.driver.moves().live().withdraw(server.id)
-    if isinstance(why, exception.MoveCancelled):
-        with shop.db.write() as tx:
+    with shop.db.write() as tx:
+        if isinstance(why, exception.MoveCancelled):
             allocations.release(tx, server.id, detail["to"]["host"])
             moves_.end(tx, server.id, "cancelled")
             task.finish(tx, server, job.token, shop.host, job.started, EVENT)
-        return
-    with shop.db.write() as tx:
-        # "error": refused before anything was made ready; "failed": it stays after a try.
-        moves.give_up(tx, server, job.token, why, shop.host, "failed" if detail.get("sent") else "error", started=job.started, event=EVENT)
+        else:
+            # "error": refused before anything was made ready; "failed": it stays after a try.
+            moves.give_up(tx, server, job.token, why, shop.host, "failed" if detail.get("sent") else "error", started=job.started, event=EVENT)
+    refresh_networks(shop, job.ctx, server.id, detail["to"]["host"])
 
 
 def _settle_here(job: Job) -> None:
@@ -269,7 +275,8 @@ def _settle_here(job: Job) -> None:
         _finish(job)
         return
     # Before the switch the source's guest goes on when its other half ends.
-    discard(job.shop, job.ctx, server.id, server.task_detail.get("plan", {}))
+    discard(job.shop, job.ctx, server.id, server.task_detail["plan"])
     with job.shop.db.write() as tx:
         moves.give_up(tx, server, job.token, f"Host {server.host} was lost while the server moved.", job.shop.host, "failed",
                       started=job.started, event=EVENT)
+    refresh_networks(job.shop, job.ctx, server.id, job.shop.host)

@@ -38,5 +38,6 @@ class Move(Base):
     __table_args__ = (
         sa.Index("ix_moves_server", "server_id", "open"),
         sa.Index("ix_moves_created", "created_at", "id"),
+        sa.Index("ix_moves_destination", "dest_host", "open"),
         Base.__table_args__,
     )

@@ -79,6 +79,7 @@ class DiskStore:
         made: list[str] = []
         try:
             files.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self.own(guest.server_id)
             for image in (guest.kernel, guest.ramdisk):
                 if image is not None:
                     with self.images.hold(image, fetch):
@@ -111,15 +112,31 @@ class DiskStore:
             _record_base(layout.ServerFiles(self._state_path, server_id).bases, image.id)
             yield base
 
+    def own(self, server_id: str, host: str | None = None) -> None:
+        """Note whose the files are where several hosts see them: ``host``'s, this one's without a name."""
+        files = layout.ServerFiles(self._state_path, server_id)
+        if _owner(files) != (host or self._host):
+            with _in_place(str(files.owner)) as path:
+                Path(path).write_text(host or self._host)
+
     def delete(self, server_id: str) -> None:
-        """Remove all files of the server."""
-        folder = layout.ServerFiles(self._state_path, server_id).folder
+        """Remove all files of the server, but not those that are another host's."""
+        files = layout.ServerFiles(self._state_path, server_id)
+        folder = files.folder
+        if _owner(files) not in (None, self._host):
+            LOG.info("the files of server %s belong to host %s, and stay", server_id, _owner(files))
+            return
         with contextlib.suppress(FileNotFoundError):
             concurrency.run_native(shutil.rmtree, folder)
 
     def server_ids(self) -> set[str]:
-        """Servers that have files here."""
-        return set(os.listdir(layout.servers_folder(self._state_path)))
+        """Servers that have files here, which are not another host's."""
+        return {name for name in os.listdir(layout.servers_folder(self._state_path))
+                if _owner(layout.ServerFiles(self._state_path, name)) in (None, self._host)}
+
+    def reaches(self, server_id: str) -> bool:
+        """Whether the server has files here, whosever they are."""
+        return layout.ServerFiles(self._state_path, server_id).folder.exists()
 
     def _create_disk(self, disk: types.Disk, plain: str, suffix: str, bases: Path, fetch: Fetch) -> None:
         path = plain + suffix
@@ -158,6 +175,12 @@ class DiskStore:
                     os.unlink(fresh + "ed")
             if disk.size_mb << 20 > found.virtual_size:
                 qemu_img.grow(fresh, "qcow2", disk.size_mb << 20)
+
+
+def _owner(files: layout.ServerFiles) -> str | None:
+    with contextlib.suppress(FileNotFoundError):
+        return files.owner.read_text()
+    return None
 
 
 def _nothing_to_fetch(image_id: str):

@@ -10,6 +10,7 @@ from nova_lite.virt import driver, types
 from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, plugging, power, snapshot, suspend
 from nova_lite.virt.libvirt.copies import DiskCopies
 from nova_lite.virt.libvirt.events import Watcher
+from nova_lite.virt.libvirt.live import LibvirtLive
 from nova_lite.virt.libvirt.moves import LibvirtMoves
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
@@ -26,7 +27,10 @@ class LibvirtDriver(driver.Driver):
         self._store = disks.DiskStore(settings.state_path, settings.host)
         self._domains = lifecycle.Domains(settings.state_path)
         self._watcher = Watcher(settings.uri, settings.call_timeout, self._domains)
-        self._moves = LibvirtMoves(DiskCopies(self._store, settings.state_path, settings.host, self._is_off))
+        self._moves = LibvirtMoves(
+            DiskCopies(self._store, settings.state_path, settings.host, self._is_off),
+            LibvirtLive(settings.state_path, settings.host, settings.live, self._domains, self._store,
+                        lambda *args, **options: self._watcher.connection.call(*args, **options), self._capabilities))
         self._host: host.HostCapabilities | None = None
 
     # ---- host ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
     <state>/images/<image id>.part       one that is being fetched
     <state>/images/<image id>.lock       held while it is fetched, taken into use or removed
     <state>/servers/<server id>/disk     the root disk, and disk.eph0, disk.swap, disk.config, disk.rescue, console.log, nvram, bases
+    <state>/servers/<server id>/owner    the host whose server it is, for hosts that share the folder
     <state>/servers/<server id>/*.part   a file that comes from another host, and incoming: how far
     <state>/servers/<server id>/*.next   a disk that is made ready; *.before: one whose place another has taken, until that is for good
 """
@@ -50,6 +51,7 @@ class ServerFiles:
         self.console_log = str(self.folder / "console.log")
         self.nvram = str(self.folder / "nvram")
         self.bases = self.folder / "bases"
+        self.owner = self.folder / "owner"
         self.tpm = self.folder / "tpm"
 
     def config_drive(self, guest: types.Guest) -> str:

@@ -1,13 +1,20 @@
 """How libvirt guests move to another host: off, by their disks, and running."""
 from nova_lite.virt.libvirt.copies import DiskCopies
+from nova_lite.virt.libvirt.live import LibvirtLive
 from nova_lite.virt.moves import Moves
 
 
 class LibvirtMoves(Moves):
     """Made by the driver from its parts."""
 
-    def __init__(self, copies: DiskCopies):
-        self._copies = copies
+    def __init__(self, copies: DiskCopies, live: LibvirtLive):
+        self._copies, self._live = copies, live
+
+    def live(self) -> LibvirtLive:
+        return self._live
+
+    def reaches(self, server_id: str) -> bool:
+        return self._live.store.reaches(server_id)
 
     def copies(self) -> DiskCopies:
         return self._copies

@@ -17,9 +17,12 @@ MAKE_FILE_SYSTEM = {
 """File system → program and options, to be followed by a label and the file."""
 
 
-def read_info(path: str, disk_format: str) -> dict:
-    """What ``qemu-img info`` says of an image in that format. Raises HypervisorError when it is not readable as such."""
-    return json.loads(run("prlimit", *_INFO_LIMITS, "qemu-img", "info", "--output=json", "-f", disk_format, path))
+def read_info(path: str, disk_format: str, in_use: bool = False) -> dict:
+    """What ``qemu-img info`` says of an image in that format. Raises HypervisorError when it is not readable as such.
+
+    ``in_use``: a guest may write to it meanwhile.
+    """
+    return json.loads(run("prlimit", *_INFO_LIMITS, "qemu-img", "info", *(["-U"] if in_use else []), "--output=json", "-f", disk_format, path))
 
 
 def is_sound(path: str, disk_format: str) -> bool:

@@ -1,6 +1,8 @@
 """What an operator may choose for the libvirt driver, as plain values; ``cmd/wiring.py`` fills them from the options."""
 import dataclasses
 
+from nova_lite.virt.libvirt.live_pace import LiveSettings
+
 
 @dataclasses.dataclass(frozen=True)
 class LibvirtSettings:
@@ -30,6 +32,8 @@ class LibvirtSettings:
     """Seconds after which a libvirt call counts as hung: its caller gets an error, a new connection is made."""
     shutdown_resend: int = 10
     """Seconds after which a guest that does not react is asked to shut down again."""
+    live: LiveSettings = LiveSettings()
+    """How guests move to other hosts while they run."""
     reserved_vcpus: int = 0
     reserved_memory_mb: int = 0
     reserved_disk_gb: int = 0

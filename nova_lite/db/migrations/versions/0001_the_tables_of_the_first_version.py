@@ -559,6 +559,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('moves', schema=None) as batch_op:
         batch_op.create_index('ix_moves_created', ['created_at', 'id'], unique=False)
+        batch_op.create_index('ix_moves_destination', ['dest_host', 'open'], unique=False)
         batch_op.create_index('ix_moves_server', ['server_id', 'open'], unique=False)
 
     op.create_table('port_addresses',
@@ -642,6 +643,7 @@ def downgrade() -> None:
     op.drop_table('port_addresses')
     with op.batch_alter_table('moves', schema=None) as batch_op:
         batch_op.drop_index('ix_moves_server')
+        batch_op.drop_index('ix_moves_destination')
         batch_op.drop_index('ix_moves_created')
 
     op.drop_table('moves')
