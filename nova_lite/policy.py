@@ -15,6 +15,7 @@ WHO = {
     "member": "rule:project_member_or_admin",
     "manager": "rule:project_manager_or_admin",
     "own user": "rule:context_is_admin or user_id:%(user_id)s",
+    "service": "rule:context_is_admin or role:service",
     "own user or service": "rule:context_is_admin or role:service or user_id:%(user_id)s",
 }
 
@@ -83,6 +84,8 @@ COMPUTE = (
     ("os_compute_api:os-remote-consoles", "member", "Open a server's screen or serial line"),
     ("os_compute_api:os-console-auth-tokens", "admin", "See where a console that a token opens is"),
     ("os_compute_api:os-extended-server-attributes", "admin", "See host, hypervisor and other extended attributes of servers"),
+    ("compute:server:topology:index", "reader", "See the NUMA nodes of a server"),
+    ("os_compute_api:os-server-external-events:create", "service", "Say what has happened to servers"),
     ("os_compute_api:os-server-diagnostics", "admin", "See what a server's guest has used"),
     ("os_compute_api:os-lock-server:lock", "member", "Lock a server"),
     ("os_compute_api:os-lock-server:unlock", "member", "Unlock a server"),

@@ -53,7 +53,7 @@ def applications(here: Site) -> dict[str, Callable]:
     """Each service's application behind its authentication, by prefix."""
     policy = wiring.make_policy(here.conf)
     deps = identity_deps(here)
-    compute_deps = dataclasses.replace(wiring.compute_deps(here), consoles=consoles.access(here))
+    compute_deps = dataclasses.replace(wiring.compute_deps(here), consoles=consoles.access(here), images=images.deps(here))
     guarded = {
         "compute": (compute_api.application(compute_deps, policy, public_url=base_url(here, "compute"),
                                             max_body=here.conf.api.max_request_body_size), compute_api.PUBLIC),

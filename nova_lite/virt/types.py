@@ -61,6 +61,14 @@ class Nic:
 
 
 @dataclasses.dataclass(frozen=True)
+class NumaCell:
+    """A NUMA node of a guest: numbers of its CPUs, memory in MB."""
+
+    cpus: tuple[int, ...]
+    memory_mb: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Guest:
     """All that a driver needs to run one server. ``properties``: image properties (``hw_*``, ``os_*``); ``extra_specs``: the flavor's."""
 
@@ -79,6 +87,7 @@ class Guest:
     properties: dict = dataclasses.field(default_factory=dict)
     extra_specs: dict = dataclasses.field(default_factory=dict)
     config_drive: dict[str, bytes] | None = None
+    numa: tuple[NumaCell, ...] = ()
 
     @property
     def has_agent(self) -> bool:

@@ -69,14 +69,13 @@ def test_a_rescue_from_a_cdrom(site, bus, name):
 
 PROPERTIES = {"hw_watchdog_action": "reset", "hw_input_bus": "virtio", "hw_video_model": "qxl", "hw_video_ram": "16", "hw_rng_model": "virtio",
               "hw_sound_model": "ich9", "os_type": "windows", "hw_cpu_sockets": "1", "hw_cpu_cores": "2", "hw_boot_menu": "true"}
-SPECS = {"hw_video:ram_max_mb": "16", "quota:disk_read_bytes_sec": "104857600", "quota:disk_write_iops_sec": "1000", "hw_rng:rate_bytes": "4096",
-         "hw:numa_nodes": "1"}
+SPECS = {"hw_video:ram_max_mb": "16", "quota:disk_read_bytes_sec": "104857600", "quota:disk_write_iops_sec": "1000", "hw_rng:rate_bytes": "4096"}
 
 
 @pytest.mark.parametrize("machine_type", ["pc", "q35"])
 def test_what_image_and_flavor_choose_is_there(site, machine_type):
     asked = {**PROPERTIES, "hw_machine_type": machine_type, "hw_cdrom_bus": "scsi"}
-    guest = site.guest(site.system_image(), vcpus=2, memory_mb=128, properties=asked, extra_specs=SPECS)
+    guest = site.guest(site.system_image(), vcpus=2, memory_mb=128, properties=asked, extra_specs=SPECS, numa=(types.NumaCell((0, 1), 128),))
     text = site.told(guest, "echo cpus $(grep -c ^processor /proc/cpuinfo); echo rng $(cat /sys/class/misc/hw_random/rng_current); "
                             "echo core $(cat /sys/devices/system/cpu/cpu1/topology/core_id); echo nodes $(cat /sys/devices/system/node/online); "
                             "echo watchdogs $(grep -l 0x25ab /sys/bus/pci/devices/*/device | wc -l)")

@@ -7,12 +7,14 @@ from nova_lite.api.compute import (
     consoles,
     diagnostics,
     extensions,
+    external_events,
     flavor_access,
     flavor_extra_specs,
     flavors,
     history,
     hosts,
     hypervisors,
+    images,
     interfaces,
     keypairs,
     limits,
@@ -32,6 +34,7 @@ from nova_lite.api.compute import (
     server_resize,
     server_shelve,
     server_tags,
+    server_topology,
     servers,
     services,
     usage,
@@ -43,7 +46,7 @@ MODULES = (versions, extensions, flavors, flavor_access, flavor_extra_specs, key
            server_rebuild, server_evacuate, server_resize, server_images, server_password, server_metadata, server_tags, server_ips, history,
            server_live_migration, migrations,
            server_shelve, server_addresses, diagnostics, interfaces, consoles, availability_zones, services, hosts, hypervisors, aggregates, server_groups,
-           usage)
+           usage, server_topology, external_events, images)
 ROUTES = tuple(route for module in MODULES for route in module.ROUTES)
 VERSION_HEADERS = ("HTTP_OPENSTACK_API_VERSION", "HTTP_X_OPENSTACK_NOVA_API_VERSION")
 PUBLIC = (("GET", "/"), ("GET", "/v2"), ("GET", "/v2/"), ("GET", "/v2.1"), ("GET", "/v2.1/"))

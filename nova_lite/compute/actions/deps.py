@@ -24,6 +24,8 @@ class Deps:
     service_down_time: float = 60.0
     max_limit: int = 1000
     allow_resize_to_same_host: bool = True
+    images: Any = None
+    """What the image room needs (image.deps.Deps), for clients that look for images here."""
     reclaim_interval: float = 0.0
     """How long deleted servers can be restored; 0: not at all."""
     consoles: ConsoleAccess | None = None

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from nova_lite.compute import metadata
+from nova_lite.compute import metadata, numa
 from nova_lite.compute.worker import disks
 from nova_lite.compute.worker.transfer import Channel
 from nova_lite.context import RequestContext
@@ -97,7 +97,8 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
         nics=tuple(types.Nic(nic["port_id"], nic["mac"], nic["bridge"], nic["tap"], properties.get("hw_vif_model", "virtio"), nic["mtu"])
                    for nic in nics),
         kernel=disks.source(boots.get("kernel_id")), ramdisk=disks.source(boots.get("ramdisk_id")),
-        kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive)
+        kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive,
+        numa=tuple(types.NumaCell(node.cpus, node.memory_mb) for node in numa.nodes(flavor, properties)))
 
 
 def description(job: Job) -> tuple[types.Guest, list[dict]]:

@@ -36,7 +36,6 @@ TABLE: dict[str, Choice] = {
     "hw_firmware_type": Choice(("bios", "uefi")),
     "hw_cpu_policy": Choice(("shared", "dedicated", "mixed"), "hw:cpu_policy"),
     "hw_mem_page_size": Choice((), "hw:mem_page_size"),
-    "hw_numa_nodes": Choice((), "hw:numa_nodes"),
     "hw_vif_multiqueue_enabled": Choice((*TRUE, *FALSE), "hw:vif_multiqueue_enabled"),
     "hw_boot_menu": Choice((*TRUE, *FALSE), "hw:boot_menu"),
     "hw_pmu": Choice((*TRUE, *FALSE), "hw:pmu"),

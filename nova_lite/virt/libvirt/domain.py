@@ -29,17 +29,17 @@ def domain_xml(guest: types.Guest, host: HostCapabilities, settings: LibvirtSett
     """The XML that defines ``guest``. Raises HypervisorError when its properties ask for what this host lacks."""
     files = layout.ServerFiles(settings.state_path, guest.server_id)
     machine = guest.properties.get("hw_machine_type") or settings.machine or _DEFAULT_MACHINE.get(host.arch)
-    cells, nodes = tuning.numa_cells(guest, host)
+    nodes = tuning.host_nodes(guest, host)
     return to_text(dom.Domain(
         type=host.virt_type, name=name or domain_name(guest.server_id), uuid=guest.server_id,
         metadata=dom.Metadata(name=_printable(guest.name), flavor=_printable(guest.flavor_name), project=guest.project_id,
                               user=guest.user_id, state_path=settings.state_path),
         memory=guest.memory_mb, memory_backing=tuning.memory_backing(guest, host), vcpus=guest.vcpus,
-        cpu_tune=tuning.cpu_tune(guest, nodes, cells), numa_tune=tuning.numa_tune(cells, nodes),
+        cpu_tune=tuning.cpu_tune(guest, nodes), numa_tune=tuning.numa_tune(nodes),
         sysinfo=_sysinfo(guest) if host.arch in _HAS_SMBIOS else None,
         os=_os(guest, host, settings, machine, files),
         features=_features(guest, host),
-        cpu=_cpu(guest, host, settings, cells),
+        cpu=_cpu(guest, host, settings),
         clock=_clock(guest, host),
         devices=_devices(guest, host, settings, machine, files),
         security_label=dom.SecurityLabel(label="+0:+0") if host.run_as_root else None,
@@ -107,8 +107,8 @@ def _is_windows(guest: types.Guest) -> bool:
     return guest.properties.get("os_type") == "windows"
 
 
-def _cpu(guest: types.Guest, host: HostCapabilities, settings: LibvirtSettings, cells: list[dom.NumaCell]) -> dom.Cpu:
-    cpu = dom.Cpu(**_topology(guest), cells=cells or None)
+def _cpu(guest: types.Guest, host: HostCapabilities, settings: LibvirtSettings) -> dom.Cpu:
+    cpu = dom.Cpu(**_topology(guest), cells=tuning.numa_cells(guest))
     mode = settings.cpu_mode or _default_cpu_mode(host)
     if mode == "custom":
         cpu.mode, cpu.match, cpu.model = "custom", "exact", settings.cpu_model

@@ -14,54 +14,35 @@ _UNITS = {"": 1, "K": 1, "M": 1024, "G": 1024 * 1024}
 _VIF_LIMITS = tuple(f"{way}_{what}" for way in ("inbound", "outbound") for what in ("average", "peak", "burst"))
 
 
-def cpu_tune(guest: types.Guest, nodes: list[NumaNode], cells: list[dom.NumaCell]) -> dom.CpuTune | None:
-    """Shares and quota of CPU time, and for a guest with NUMA nodes the CPUs of the host's."""
+def cpu_tune(guest: types.Guest, nodes: list[NumaNode]) -> dom.CpuTune | None:
+    """Shares and quota of CPU time, and for a guest with NUMA nodes the CPUs of the host's ``nodes``."""
     if choices.chosen(guest, "hw_cpu_policy", "shared") != "shared":
         raise exception.HypervisorError(reason="this host sets no CPUs aside for one guest alone; use hw:cpu_policy=shared")
     tune = dom.CpuTune(shares=choices.number(guest, "quota:cpu_shares", 1), period=choices.number(guest, "quota:cpu_period", 1),
                        quota=choices.number(guest, "quota:cpu_quota", -1),
-                       pins=[dom.VcpuPin(vcpu=vcpu, cpus=_ranges(node.cpus)) for node, cell in zip(nodes, cells, strict=True)
-                             for vcpu in read_cpus(cell.cpus)])
+                       pins=[dom.VcpuPin(vcpu=vcpu, cpus=_list(node.cpus)) for node, cell in zip(nodes, guest.numa, strict=True)
+                             for vcpu in cell.cpus])
     return tune if tune.pins or any(value is not None for value in (tune.shares, tune.period, tune.quota)) else None
 
 
-def numa_cells(guest: types.Guest, host: HostCapabilities) -> tuple[list[dom.NumaCell], list[NumaNode]]:
-    """The guest's NUMA nodes and the host's that they lie on; none where nobody asks for them."""
-    asked = choices.chosen(guest, "hw_numa_nodes")
-    if asked is None:
-        return [], []
-    if not asked.isdigit() or not int(asked):
-        raise exception.HypervisorError(reason=f"hw:numa_nodes={asked} is not a number of nodes")
-    count = int(asked)
+def host_nodes(guest: types.Guest, host: HostCapabilities) -> list[NumaNode]:
+    """The host's NUMA nodes that the guest's lie on, in the order of the guest's."""
+    count = len(guest.numa)
     if count > len(host.numa):
         raise exception.HypervisorError(reason=f"this host has {len(host.numa)} NUMA nodes; hw:numa_nodes asks for {count}")
-    cpus, memory = _split(guest, count)
     # Guests begin at different nodes, so that the first one is not everybody's.
-    start = int(guest.server_id[:8], 16) % len(host.numa) if re.fullmatch("[0-9a-f]{8}.*", guest.server_id) else 0
-    nodes = [host.numa[(start + number) % len(host.numa)] for number in range(count)]
-    return [dom.NumaCell(id=number, cpus=_ranges(cpus[number]), memory=memory[number]) for number in range(count)], nodes
+    start = int(guest.server_id[:8], 16) % len(host.numa) if count and re.fullmatch("[0-9a-f]{8}.*", guest.server_id) else 0
+    return [host.numa[(start + number) % len(host.numa)] for number in range(count)]
 
 
-def _split(guest: types.Guest, count: int) -> tuple[list[list[int]], list[int]]:
-    specs = guest.extra_specs
-    if any(f"hw:numa_cpus.{number}" in specs for number in range(count)):
-        cpus = [read_cpus(str(specs.get(f"hw:numa_cpus.{number}", ""))) for number in range(count)]
-        memory = [choices.number(guest, f"hw:numa_mem.{number}") or 0 for number in range(count)]
-        if sorted(cpu for node in cpus for cpu in node) != list(range(guest.vcpus)) or sum(memory) != guest.memory_mb:
-            raise exception.HypervisorError(reason="hw:numa_cpus.N and hw:numa_mem.N do not add up to the flavor's CPUs and memory")
-        return cpus, memory
-    if guest.vcpus % count or guest.memory_mb % count:
-        raise exception.HypervisorError(reason=f"{guest.vcpus} CPUs and {guest.memory_mb} MB do not divide evenly among {count} NUMA nodes; "
-                                               "say hw:numa_cpus.N and hw:numa_mem.N")
-    each = guest.vcpus // count
-    return [list(range(number * each, (number + 1) * each)) for number in range(count)], [guest.memory_mb // count] * count
+def numa_cells(guest: types.Guest) -> list[dom.NumaCell] | None:
+    """The guest's nodes as it sees them."""
+    return [dom.NumaCell(id=number, cpus=_list(cell.cpus), memory=cell.memory_mb) for number, cell in enumerate(guest.numa)] or None
 
 
-def numa_tune(cells: list[dom.NumaCell], nodes: list[NumaNode]) -> dom.NumaTune | None:
-    """Which of the host's nodes the memory of the guest's nodes is on."""
-    if not cells:
-        return None
-    return dom.NumaTune(nodes=[dom.MemNode(cell=cell.id, host=node.id) for cell, node in zip(cells, nodes, strict=True)])
+def numa_tune(nodes: list[NumaNode]) -> dom.NumaTune | None:
+    """Which of the host's ``nodes`` the memory of the guest's nodes is on."""
+    return dom.NumaTune(nodes=[dom.MemNode(cell=number, host=node.id) for number, node in enumerate(nodes)]) if nodes else None
 
 
 def memory_backing(guest: types.Guest, host: HostCapabilities) -> dom.MemoryBacking | None:
@@ -98,17 +79,5 @@ def bandwidth(guest: types.Guest) -> dict[str, int | None]:
     return {name: choices.number(guest, f"quota:vif_{name}") for name in _VIF_LIMITS}
 
 
-def read_cpus(text: str) -> list[int]:
-    """The numbers of ``0-3,8,^2``. Raises HypervisorError."""
-    found: set[int] = set()
-    removed: set[int] = set()
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        match = re.fullmatch(r"(\^?)(\d+)(?:-(\d+))?", part)
-        if not match or int(match[3] or match[2]) - int(match[2]) > 4096:
-            raise exception.HypervisorError(reason=f"{text!r} is not a list of CPUs")
-        (removed if match[1] else found).update(range(int(match[2]), int(match[3] or match[2]) + 1))
-    return sorted(found - removed)
-
-
-def _ranges(cpus: list[int] | tuple[int, ...]) -> str:
+def _list(cpus: tuple[int, ...]) -> str:
     return ",".join(map(str, cpus))

@@ -6,7 +6,7 @@ import pytest
 
 from nova_lite import exception
 from nova_lite.virt import types
-from nova_lite.virt.libvirt import choices, host, tuning
+from nova_lite.virt.libvirt import choices, host
 from nova_lite.virt.libvirt.domain import domain_xml
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
@@ -134,31 +134,12 @@ def test_pages_that_are_not_there():
 
 
 def test_numa_nodes_are_the_hosts():
-    xml = build(flavor={"hw:numa_nodes": "2"})
+    xml = build(numa=(types.NumaCell((0, 1, 2), 384), types.NumaCell((3,), 128)))
     assert [cell.attrib for cell in xml.iterfind("cpu/numa/cell")] == [
-        {"id": "0", "cpus": "0,1", "memory": "256", "unit": "MiB"}, {"id": "1", "cpus": "2,3", "memory": "256", "unit": "MiB"}]
-    on = [node.get("nodeset") for node in xml.iterfind("numatune/memnode")]
-    assert sorted(on) == ["0", "1"]
+        {"id": "0", "cpus": "0,1,2", "memory": "384", "unit": "MiB"}, {"id": "1", "cpus": "3", "memory": "128", "unit": "MiB"}]
+    on = [int(node.get("nodeset")) for node in xml.iterfind("numatune/memnode")]
+    assert sorted(on) == [0, 1]
     pins = {int(pin.get("vcpu")): pin.get("cpuset") for pin in xml.iterfind("cputune/vcpupin")}
-    assert pins == {vcpu: ",".join(map(str, NODES[int(on[vcpu // 2])].cpus)) for vcpu in range(4)}
-
-
-def test_numa_nodes_of_different_sizes():
-    split = {"hw:numa_nodes": "2", "hw:numa_cpus.0": "0-2", "hw:numa_mem.0": "384", "hw:numa_cpus.1": "3", "hw:numa_mem.1": "128"}
-    assert [(cell.get("cpus"), cell.get("memory")) for cell in build(flavor=split).iterfind("cpu/numa/cell")] == [("0,1,2", "384"), ("3", "128")]
-    refused("do not add up", flavor={**split, "hw:numa_mem.1": "64"})
-    refused("do not add up", flavor={**split, "hw:numa_cpus.1": "2-3"})
-    refused("divide evenly", flavor={"hw:numa_nodes": "2"}, vcpus=3)
-    refused("this host has 2 NUMA nodes; hw:numa_nodes asks for 3", flavor={"hw:numa_nodes": "3"})
-    refused("not a number of nodes", flavor={"hw:numa_nodes": "0"})
-
-
-@pytest.mark.parametrize(("text", "expected"), [("0-2,5", [0, 1, 2, 5]), ("0-3,^1", [0, 2, 3]), ("", [])])
-def test_lists_of_cpus(text, expected):
-    assert tuning.read_cpus(text) == expected
-
-
-@pytest.mark.parametrize("text", ["a", "1-", "0-99999", "-1"])
-def test_what_is_no_list_of_cpus(text):
-    with pytest.raises(exception.HypervisorError, match="not a list of CPUs"):
-        tuning.read_cpus(text)
+    assert pins == {vcpu: ",".join(map(str, NODES[on[vcpu == 3]].cpus)) for vcpu in range(4)}
+    assert build().find("numatune") is None and build().find("cpu/numa") is None
+    refused("this host has 2 NUMA nodes; hw:numa_nodes asks for 3", numa=(types.NumaCell((0,), 1),) * 3)
