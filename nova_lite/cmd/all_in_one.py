@@ -5,7 +5,7 @@ concurrency.patch()
 
 import sys  # noqa: E402
 
-from nova_lite.cmd import apis, consoles, firsttime, images, process, workers  # noqa: E402
+from nova_lite.cmd import apis, consoles, firsttime, images, networks, process, schedulers, workers  # noqa: E402
 from nova_lite.cmd.wiring import Site  # noqa: E402
 from nova_lite.service.daemon import Daemon  # noqa: E402
 
@@ -16,7 +16,7 @@ def build(here: Site) -> list[Daemon]:
     fetch, keeper = images.local_fetcher(here), images.local_keeper(here)
     # Before the APIs, which tell users its port.
     proxies = [consoles.proxy(here)] if here.conf.consoleproxy.enabled else []
-    return [*workers.network(here), workers.scheduler(here), *workers.compute(here, fetch, keeper), *proxies, apis.daemon(here)]
+    return [*networks.network(here), schedulers.scheduler(here), *workers.compute(here, fetch, keeper), *proxies, apis.daemon(here)]
 
 
 def main() -> int:

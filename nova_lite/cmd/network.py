@@ -5,12 +5,12 @@ concurrency.patch()
 
 import sys  # noqa: E402
 
-from nova_lite.cmd import process, workers  # noqa: E402
+from nova_lite.cmd import networks, process  # noqa: E402
 
 
 def main() -> int:
     """Run until a signal comes."""
-    return process.run("nova-lite-network", workers.network)
+    return process.run("nova-lite-network", networks.network)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ concurrency.patch()
 
 import sys  # noqa: E402
 
-from nova_lite.cmd import process, workers  # noqa: E402
+from nova_lite.cmd import process, schedulers  # noqa: E402
 
 
 def main() -> int:
     """Run until a signal comes."""
-    return process.run("nova-lite-scheduler", lambda here: [workers.scheduler(here)])
+    return process.run("nova-lite-scheduler", lambda here: [schedulers.scheduler(here)])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,9 @@
-"""The worker daemons put together: scheduler, compute, network."""
-import json
-
+"""The compute worker put together."""
 import stevedore
 
 from nova_lite import concurrency, exception, log
-from nova_lite.api.metadata.application import MetadataApplication
-from nova_lite.cmd import fakes, wiring
+from nova_lite.cmd import daemons, fakes
 from nova_lite.cmd.wiring import Site
-from nova_lite.compute import moves, removal, task
 from nova_lite.compute.worker import delete, put_back, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.departures import Departures
@@ -20,79 +16,13 @@ from nova_lite.db import hosts as hosts_
 from nova_lite.interfaces.compute import ComputeInterface
 from nova_lite.interfaces.departures import DepartureInterface
 from nova_lite.interfaces.live import LiveInterface
-from nova_lite.interfaces.network import NetworkInterface
-from nova_lite.interfaces.scheduler import SchedulerInterface
-from nova_lite.network.worker.manager import NetworkWorker
-from nova_lite.network.worker.settings import NetworkSettings
 from nova_lite.rpc import client as client_
-from nova_lite.rpc.server import Server
 from nova_lite.service.daemon import Daemon
 
 LOG = log.get(__name__)
 GB_IN_MB = 1024
 
 
-def _daemon(here: Site, binary: str, host: str) -> Daemon:
-    return Daemon(binary, host, here.db, here.transport, here.conf.service.report_interval, here.on_superseded, address=here.conf.my_ip)
-
-
-def _serve(here: Site, daemon: Daemon, interface, endpoint, host: str | None = None) -> None:
-    server = Server(here.transport, interface, endpoint, host, here.conf.rpc.workers)
-    daemon.on_start(server.start)
-    daemon.on_stop(lambda: server.stop(seconds=5.0))
-
-
-# ---- scheduler -----------------------------------------------------------------------------------------------------------------
-def scheduler(here: Site) -> Daemon:
-    """A scheduler, with the sweep over the whole cloud. Raises ConfigurationError for a filter or weigher that does not exist."""
-    # Imported here: numpy costs 20 MB, which only schedulers pay.
-    from nova_lite.cmd import scheduling
-    from nova_lite.scheduler.sweep import Sweep
-
-    conf = here.conf
-    daemon = _daemon(here, "nova-scheduler", conf.host)
-    manager = scheduling.manager(here, task.fail, daemon.hears_others, moves.give_up)
-    daemon.register()
-    daemon.on_start(manager.start)
-    _serve(here, daemon, SchedulerInterface, manager)
-    daemon.every(min(1.0, conf.service.report_interval), manager.tick)
-    daemon.every(conf.service.sweep_interval, Sweep(
-        here.db, manager, removal.end, moves.abandon, conf.service.down_time, daemon.hears_others).run)
-    return daemon
-
-
-# ---- network -------------------------------------------------------------------------------------------------------------------
-def network(here: Site) -> list[Daemon]:
-    """The network worker of this host, or of each host that the fake driver plays, with the metadata service inside the networks."""
-    return [_network(here, host) for host in fakes.host_names(here.conf)]
-
-
-def _network(here: Site, host: str) -> Daemon:
-    conf = here.conf
-    metadata = MetadataApplication(here.db, conf.network.dns_domain, vendor_data(here))
-    worker = NetworkWorker(here.db, NetworkSettings.from_conf(conf), host, metadata, wiring.ring_network(here))
-    worker.check_host()
-    daemon = _daemon(here, "nova-network", host)
-    daemon.register()
-    daemon.on_stop(worker.stop)
-    _serve(here, daemon, NetworkInterface, worker, host)
-    daemon.every(30.0, worker.reconcile, delay=0.0)
-    return daemon
-
-
-def vendor_data(here: Site) -> dict:
-    """What guests see as vendor_data.json. Raises ConfigurationError when the file cannot be read."""
-    path = here.conf.metadata.vendordata_file
-    if not path:
-        return {}
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return json.load(handle)
-    except (OSError, ValueError) as error:
-        raise exception.ConfigurationError(reason=f"metadata.vendordata_file = {path} cannot be read: {error}")
-
-
-# ---- compute -------------------------------------------------------------------------------------------------------------------
 def compute(here: Site, fetch, images) -> list[Daemon]:
     """The compute worker of this host; with the fake driver as many as ``fake_hosts`` says.
 
@@ -112,13 +42,13 @@ def driver_to_look_with(conf, host: str):
 def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     conf = here.conf
     driver = _driver(conf, host, machines)
-    daemon = _daemon(here, "nova-compute", host)
+    daemon = daemons.daemon(here, "nova-compute", host)
     epoch = daemon.register()
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
                     reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
                     compute=here.compute, departures=client_.client(here.transport, DepartureInterface), channel=_channel(conf),
                     peers=client_.client(here.transport, LiveInterface), live_turns=_turns(conf.compute.max_concurrent_live_migrations),
-                    vendor_data=vendor_data(here), shelved_offload_time=conf.compute.shelved_offload_time)
+                    vendor_data=daemons.vendor_data(here), shelved_offload_time=conf.compute.shelved_offload_time)
     consoles = ConsoleRelay(driver, conf.my_ip, conf.compute.console_port)
     worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds, consoles)
     arrivals = LiveArrivals(shop)
@@ -135,9 +65,9 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon.on_start(lambda: worker.sweep(starting=True))
     if conf.compute.resume_guests_state_on_host_boot:
         daemon.on_start(watcher.resume_guests)
-    _serve(here, daemon, ComputeInterface, worker, host)
-    _serve(here, daemon, LiveInterface, arrivals, host)
-    _serve(here, daemon, DepartureInterface, Departures(shop, disks, worker.is_busy), host)
+    daemons.serve(here, daemon, ComputeInterface, worker, host)
+    daemons.serve(here, daemon, LiveInterface, arrivals, host)
+    daemons.serve(here, daemon, DepartureInterface, Departures(shop, disks, worker.is_busy), host)
     daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch))
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
