@@ -4,14 +4,21 @@
     tools/with_venv.sh python tools/bench_scheduler.py --hosts 100,1000,10000,100000 --json result.json
 
 Hosts are heterogeneous: three zones, 200 aggregates, 2 % disabled, about 40 % full; all default filters and weighers are in force.
+``--peer-nova`` times upstream Nova's filters and weighers on the same hosts and requests, from PyPI in a virtualenv under ~/.cache that is made
+once (pip takes some minutes), and prints how many times longer it takes for a decision. ``--database`` loads the hosts from an SQLite file.
 """
 import argparse
+import dataclasses
 import json
 import pathlib
 import random
+import statistics
+import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
+import venv
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -98,8 +105,68 @@ def anti_affinity(table, rules, groups: int = 20, size: int = 50) -> float:
     return count / spent
 
 
-def measure(count: int, decisions: int) -> dict:
-    """All numbers for one size."""
+def peer_python() -> pathlib.Path:
+    """The interpreter of a virtualenv with Nova from PyPI."""
+    folder = pathlib.Path.home() / ".cache" / "nova-lite" / "peer-nova"
+    python, done = folder / "bin" / "python", folder / "complete"
+    if not done.exists():
+        print(f"Installing nova from PyPI into {folder}", flush=True)
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "nova"], check=True)
+        done.touch()
+    return python
+
+
+def against_nova(rows: list[HostRow], table, rules, rng, decisions: int) -> dict:
+    """Median CPU time of a decision of Nova's filters and weighers and of ours, on the same hosts and requests, one after the other."""
+    requests = [make_request(rng) for _ in range(decisions)]
+    given = {"hosts": [dataclasses.asdict(row) for row in rows],
+             "aggregates": [{"id": each.id, "name": each.name, "meta": dict(each.meta)} for each in table.aggregates.values()],
+             "requests": [{"vcpus": each.vcpus, "memory_mb": each.memory_mb, "disk_gb": each.disk_gb, "zone": each.zone} for each in requests]}
+    done = subprocess.run([peer_python(), pathlib.Path(__file__).with_name("peer_nova.py")], input=json.dumps(given).replace("Infinity", "0"),
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    peer = json.loads(done.stdout.splitlines()[-1])
+    ours = []
+    for request in requests * 20:
+        begun = time.process_time()
+        selection = select(table, request, rules=rules, now=NOW)
+        ours.append(time.process_time() - begun)
+        for name in selection.hosts:
+            undo(table, request, name)
+    theirs, mine = statistics.median(peer["seconds"]), statistics.median(ours)
+    return {"version": peer["version"], "nova_ms": 1e3 * theirs, "ours_ms": 1e3 * mine, "ratio": theirs / mine, "passing": peer["passing"],
+            "filters": peer["filters"], "weighers": peer["weighers"]}
+
+
+def load_from_database(rows: list[HostRow]) -> float:
+    """Seconds that a scheduler takes to read the hosts from an SQLite file into its table."""
+    from nova_lite import clock
+    from nova_lite.db.engine import Database
+    from nova_lite.db.models import Host, Service
+    from nova_lite.scheduler.hosts import HostView
+    with tempfile.TemporaryDirectory() as folder:
+        db = Database(f"sqlite:///{folder}/state.db")
+        db.create_all()
+        now = clock.now()
+        names = ("vcpus", "memory_mb", "disk_gb", "vcpus_used", "memory_mb_used", "disk_gb_used", "memory_mb_reserved", "vcpu_ratio", "servers",
+                 "io_ops", "build_failures", "hypervisor_type", "hypervisor_version", "supported")
+        with db.write() as tx:
+            tx.execute(Service.__table__.insert(), [{"uuid": row.name, "binary": "nova-compute", "host": row.name, "epoch": 1, "last_seen_at": now,
+                                                     "disabled": not row.enabled} for row in rows])
+            tx.execute(Host.__table__.insert(), [{"uuid": row.name, "name": row.name, "hypervisor_hostname": row.node, "changed_at": now,
+                                                  **{name: getattr(row, name) for name in names}} for row in rows])
+        view = HostView("nova", 60.0)
+        begun = time.perf_counter()
+        with db.read() as tx:
+            view.reconcile(tx)
+        spent = time.perf_counter() - begun
+        assert len(view.table) == len(rows)
+        db.close()
+        return spent
+
+
+def measure(count: int, decisions: int, peer: int, database: bool) -> dict:
+    """All numbers for one size. ``peer``: decisions to time Nova with."""
     rng = random.Random(count)
     rules = Rules(Options())
     rows = make_hosts(count, rng)
@@ -112,8 +179,13 @@ def measure(count: int, decisions: int) -> dict:
     tracemalloc.stop()
     del second
     singles(table, rules, rng, 20)
-    return {"hosts": count, "load_s": load, "table_mb": memory / 1e6, "single": singles(table, rules, rng, decisions),
-            "batch_100": batch(table, rules, 100), "batch_1000": batch(table, rules, 1000), "anti_affinity_per_second": anti_affinity(table, rules)}
+    found = {"hosts": count, "load_s": load, "table_mb": memory / 1e6, "single": singles(table, rules, rng, decisions),
+             "batch_100": batch(table, rules, 100), "batch_1000": batch(table, rules, 1000), "anti_affinity_per_second": anti_affinity(table, rules)}
+    if database:
+        found["database_load_s"] = load_from_database(rows)
+    if peer:
+        found["nova"] = against_nova(rows, table, rules, rng, peer)
+    return found
 
 
 def show(result: dict) -> None:
@@ -122,18 +194,26 @@ def show(result: dict) -> None:
     print(f"{result['hosts']:>8} {single['p50_ms']:>9.3f} {single['p99_ms']:>9.3f} {single['per_second']:>9.0f} {result['batch_100']['ms']:>9.1f} "
           f"{result['batch_1000']['ms']:>9.1f} {result['anti_affinity_per_second']:>10.0f} {result['load_s']:>8.2f} {result['table_mb']:>9.1f}",
           flush=True)
+    if "database_load_s" in result:
+        print(f"         read from a database in {result['database_load_s']:.2f} s", flush=True)
+    if "nova" in result:
+        peer = result["nova"]
+        print(f"         nova {peer['version']}: filters and weighers take {peer['nova_ms']:.1f} ms a decision, ours {peer['ours_ms']:.3f} ms: "
+              f"{peer['ratio']:.0f} times", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--hosts", default="100,1000,10000,100000", help="numbers of hosts, separated by commas")
     parser.add_argument("--decisions", type=int, default=1000, help="single decisions for each number of hosts")
+    parser.add_argument("--peer-nova", nargs="?", type=int, const=5, default=0, metavar="N", help="time Nova with N decisions of each size, too")
+    parser.add_argument("--database", action="store_true", help="time loading the hosts from a database, too")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
     args = parser.parse_args()
     print("   hosts    p50 ms    p99 ms     per s    100 ms   1000 ms  anti-a. /s   load s  table MB")
     results = []
     for count in args.hosts.split(","):
-        results.append(measure(int(count), args.decisions))
+        results.append(measure(int(count), args.decisions, args.peer_nova, args.database))
         show(results[-1])
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
