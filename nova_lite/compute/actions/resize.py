@@ -1,6 +1,6 @@
 """Asking for another flavor or another host, and to go back."""
 from nova_lite import exception
-from nova_lite.compute import moves, quota, room, task
+from nova_lite.compute import moves, numa, quota, room, task
 from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
 from nova_lite.db import flavors as flavors_
@@ -78,4 +78,6 @@ def _flavor(tx, ctx: RequestContext, server: Server, flavor_id: str) -> dict:
             raise exception.Invalid(f"Server disk was unable to be resized because: {why}")
     if flavor.memory_mb < (server.image.get("min_ram") or 0):
         raise exception.Invalid("Flavor's memory is too small for requested image.")
-    return flavors_.snapshot(flavor)
+    found = flavors_.snapshot(flavor)
+    numa.nodes(found, server.image.get("properties") or {})
+    return found
