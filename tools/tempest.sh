@@ -32,6 +32,9 @@ while getopts d:c:l:x:kh option; do
 done
 shift $((OPTIND - 1))
 regex=${1:-}
+# The fake driver plays several hosts; libvirt is on this machine alone.
+fake_hosts=2 several=true hosts=2
+[[ $driver == fake ]] || several=false hosts=1
 [[ $driver == libvirt || $driver == fake ]] && [[ -n $regex || -r $load ]] || { usage >&2; exit 2; }
 venv=${NOVA_LITE_TEMPEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/nova-lite/tempest-venv}
 
@@ -103,6 +106,8 @@ write_configuration() {
         line=${line//@IMAGE@/${images[0]}}
         line=${line//@IMAGE_ALT@/${images[1]}}
         line=${line//@MICROVERSION@/$version}
+        line=${line//@COMPUTE_HOSTS@/$hosts}
+        line=${line//@SEVERAL_HOSTS@/$several}
         line=${line//@NETWORK_EXTENSIONS@/$extensions}
         printf '%s\n' "$line"
     done < "$root/tools/tempest.conf.template" > "$workspace/etc/tempest.conf"

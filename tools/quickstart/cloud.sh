@@ -126,6 +126,7 @@ port = $(free_port 6080)
 novnc_path = $novnc
 
 [compute]
+$([[ $driver != fake ]] || echo "fake_hosts = ${fake_hosts:-1}")
 driver = $driver
 
 [libvirt]
