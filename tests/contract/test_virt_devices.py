@@ -131,3 +131,27 @@ def test_a_tpm_remembers_until_the_server_is_deleted(site):
     assert kept.exists()
     site.driver.delete_disks(guest.server_id)
     assert not memory.exists() and site.driver.guests() == {}
+
+
+def test_the_variables_of_uefi_belong_to_the_disks_of_their_time(site):
+    if not site.driver._capabilities().has_uefi:
+        pytest.skip("no UEFI firmware here; install ovmf")
+    guest = site.run(site.guest(properties={"hw_firmware_type": "uefi", "hw_machine_type": "q35"}, memory_mb=256))
+    # It clears the screen before it looks for a system.
+    site.wait_for(lambda: b"\x1b[2J" in site.driver.console_output(guest.server_id, 1 << 20), "a sign of OVMF")
+    variables = Path(site.state_path, "servers", guest.server_id, "nvram")
+    known = variables.read_bytes()
+    plain = site.guest(server_id=guest.server_id)
+    site.driver.stage_disks(plain, site.fetch)
+    site.driver.destroy_guest(guest.server_id)
+    site.driver.swap_disks(guest.server_id)
+    site.driver.start_guest(plain)
+    assert not variables.exists() and site.domain(guest.server_id).find("os/nvram") is None
+    site.driver.destroy_guest(guest.server_id)
+    site.driver.swap_disks(guest.server_id, back=True)
+    assert len(variables.read_bytes()) == len(known)
+    site.driver.start_guest(guest)
+    assert site.domain(guest.server_id).findtext("os/nvram") == str(variables)
+    site.driver.destroy_guest(guest.server_id)
+    site.driver.delete_disks(guest.server_id)
+    assert not variables.parent.exists()
