@@ -53,7 +53,8 @@ class Watcher:
             if server.task_id is not None or self._worker.is_busy(server.id) or server.id in self._resuming:
                 continue
             if _differs(server, state):
-                self._settle(server.id, state)
+                # The guests were looked at before the rows: a task may have ended between the two.
+                self.on_event(LifecycleEvent(server.id, state))
             elif server.vm_state == states.SOFT_DELETED and state in (PowerState.RUNNING, PowerState.PAUSED):
                 # It was marked while this host was down, and started by whatever starts guests with the host.
                 LOG.warning("server %s is marked as deleted; its guest is switched off", server.id)
