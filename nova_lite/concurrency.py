@@ -27,7 +27,6 @@ import eventlet.patcher  # noqa: E402
 import eventlet.queue  # noqa: E402
 import eventlet.semaphore  # noqa: E402
 import eventlet.tpool  # noqa: E402
-import eventlet.wsgi  # noqa: E402
 import greenlet  # noqa: E402
 
 LOG = logging.getLogger(__name__)
@@ -157,6 +156,8 @@ class _AccessLog:
 
 def serve_wsgi(sock: socket.socket, application, limit: int = 1000) -> None:
     """Serve ``application`` on ``sock`` until the socket is closed or the task is cancelled; at most ``limit`` requests at once."""
+    # Imported here: it brings http.server, html and email, 1 MB that a scheduler or compute worker has no use for.
+    import eventlet.wsgi
     eventlet.wsgi.server(sock, application, log=_AccessLog(), max_size=limit, debug=False, keepalive=True,
                          socket_timeout=900, log_output=False, url_length_limit=65536)
 

@@ -12,7 +12,7 @@ from nova_lite.api.compute import application as compute_api
 from nova_lite.api.image.service_access import ServiceAccess
 from nova_lite.api.lite import application as lite_api
 from nova_lite.api.middleware import auth
-from nova_lite.cmd import consoles, images, serving, wiring
+from nova_lite.cmd import api_deps, consoles, images, serving
 from nova_lite.cmd.wiring import Site
 from nova_lite.identity.actions import tokens as token_actions
 from nova_lite.identity.catalog import Catalog, Service
@@ -51,15 +51,15 @@ def identity_deps(here: Site) -> IdentityDeps:
 
 def applications(here: Site) -> dict[str, Callable]:
     """Each service's application behind its authentication, by prefix."""
-    policy = wiring.make_policy(here.conf)
+    policy = api_deps.make_policy(here.conf)
     deps = identity_deps(here)
-    compute_deps = dataclasses.replace(wiring.compute_deps(here), consoles=consoles.access(here), images=images.deps(here))
+    compute_deps = dataclasses.replace(api_deps.compute_deps(here), consoles=consoles.access(here), images=images.deps(here))
     guarded = {
         "compute": (compute_api.application(compute_deps, policy, public_url=base_url(here, "compute"),
                                             max_body=here.conf.api.max_request_body_size), compute_api.PUBLIC),
         "image": (image_api.application(images.deps(here), policy, base_url(here, "image")), image_api.PUBLIC),
         "lite": (lite_api.application(compute_deps, policy, public_url=base_url(here, "lite"), max_body=here.conf.api.max_request_body_size), ()),
-        "network": (network_api.application(wiring.network_deps(here), policy, base_url(here, "network")), network_api.PUBLIC),
+        "network": (network_api.application(api_deps.network_deps(here), policy, base_url(here, "network")), network_api.PUBLIC),
     }
     if here.conf.api.auth_strategy != "keystone":
         guarded["identity"] = (identity_api.application(deps, policy, base_url(here, "identity")), identity_api.PUBLIC)
@@ -71,7 +71,7 @@ def applications(here: Site) -> dict[str, Callable]:
 def _authenticated(here: Site, deps: IdentityDeps, application: Callable, public) -> Callable:
     strategy = here.conf.api.auth_strategy
     if strategy == "keystone":
-        return auth.keystone(application, wiring.keystone_options(here.conf), public)
+        return auth.keystone(application, api_deps.keystone_options(here.conf), public)
     validate = auth.believe if strategy == "noauth" else lambda token, request_id: token_actions.validate(deps, token, request_id)
     return auth.TokenAuth(application, validate, base_url(here, "identity") + "/v3", public)
 

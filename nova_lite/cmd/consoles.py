@@ -1,7 +1,7 @@
 """Consoles put together: which there are and under which URLs, and the proxy that serves them."""
 import dataclasses
 
-from nova_lite.cmd import images, serving, wiring
+from nova_lite.cmd import api_deps, images, serving
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute.actions import console
 from nova_lite.compute.console_access import ConsoleAccess
@@ -28,7 +28,7 @@ def proxy(here: Site) -> Daemon:
     address = conf.consoleproxy.listen or conf.api.listen
     made = Daemon("nova-consoleproxy", conf.host, here.db, here.transport, conf.service.report_interval, here.on_superseded, conf.my_ip)
     pages = Pages({"/": (conf.consoleproxy.novnc_path, "novnc"), "/spice/": (conf.consoleproxy.spice_path, "spice-html5")})
-    deps = dataclasses.replace(wiring.compute_deps(here), consoles=access(here))
+    deps = dataclasses.replace(api_deps.compute_deps(here), consoles=access(here))
     application = ConsoleProxy(lambda token: console.find_console(deps, RequestContext.for_service(), token), deps.consoles.urls,
                                conf.consoleproxy.allowed_origins, pages)
     port = serving.serve(made, "consoleproxy.listen", address, conf.consoleproxy.port, application)
