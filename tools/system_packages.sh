@@ -8,7 +8,7 @@
 # machine with systemd. The tests start databases and brokers of their own.
 set -euo pipefail
 
-# group  package  what it is for
+# group (@ the only distribution that has it)  package  what it is for
 PACKAGES='
 build    python3                 the interpreter
 build    python3-venv            virtual environments
@@ -37,6 +37,8 @@ run      zstd                    the guest image
 test     curl                    endpoints by hand
 test     iputils-ping            guests that reach each other
 test     openssh-client          logging in to guests
+test     novnc                   pages that show screens of guests
+test@debian chromium             a browser; Ubuntu has it as a snap only
 test     util-linux              unshare, nsenter
 test     rabbitmq-server         the broker of the distributed set-up
 test     postgresql              its database
@@ -64,8 +66,11 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+distribution=$(. /etc/os-release && echo "${ID:-}")
 missing=()
 while read -r group package _; do
+    [[ $group != *@* || ${group#*@} == "$distribution" ]] || continue
+    group=${group%@*}
     [[ " $groups " == *" $group "* ]] || continue
     [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
 done <<< "$(grep -v '^$' <<< "$PACKAGES")"

@@ -107,10 +107,9 @@ setting() { sed -n "s/^$1 = //p" "$state/nova-lite.conf"; }
 
 # configure PORT ...: the first free one is taken. A configuration that is there stays.
 configure() {
-    local network_driver=linux novnc=/usr/share/novnc
+    local network_driver=linux
     if [[ ! -s $state/nova-lite.conf ]]; then
         [[ $driver == libvirt ]] || network_driver=none
-        [[ -d $novnc ]] || novnc=$state/novnc
         choose_virt_type
         (umask 077; cat > "$state/nova-lite.conf.new") <<CONF
 # Written by tools/quickstart; every option is in etc/nova_lite/nova-lite.conf.sample.
@@ -123,7 +122,7 @@ port = $(free_port "$@")
 
 [consoleproxy]
 port = $(free_port 6080)
-novnc_path = $novnc
+$([[ ! -d $state/novnc ]] || echo "novnc_path = $state/novnc")
 
 [compute]
 $([[ $driver != fake ]] || echo "fake_hosts = ${fake_hosts:-1}")
