@@ -2,7 +2,8 @@
 
 A server keeps what was said as a list: {"kind": root | ephemeral | swap, "size_mb": int or None (all that the flavor gives), "fs", "bus"}.
 """
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_lite import exception
@@ -67,6 +68,36 @@ def _of_kind(kind: str, disks: Sequence[Mapping], given: int) -> list[LocalDisk]
     return [LocalDisk(kind, size, disk["fs"], disk["bus"]) for disk, size in zip(chosen, sizes, strict=True) if size]
 
 
+def usual_bus(image: Mapping) -> str:
+    """The bus of the disks of servers made from the image whose user has not chosen one."""
+    return (image.get("properties") or {}).get("hw_disk_bus") or "virtio"
+
+
 def prefix(bus: str) -> str:
     """How guests' names of disks on a bus begin."""
     return {"virtio": "vd", "ide": "hd", "fdc": "fd"}.get(bus, "sd")
+
+
+class Names:
+    """Hands out guests' names of disks: vda, vdb ... sda ..."""
+
+    def __init__(self):
+        self._letters: dict[str, Iterator[str]] = {}
+
+    def take(self, bus: str) -> str:
+        """The next free name on the bus."""
+        start = prefix(bus)
+        return start + next(self._letters.setdefault(start, iter(string.ascii_lowercase)))
+
+
+def mapping(disks: Sequence[Mapping], flavor: Mapping, image: Mapping) -> dict[str, str]:
+    """The devices of the disks beside the root as EC2 names them: ephemeral0, ephemeral1 ..., swap."""
+    names, found, count = Names(), {}, 0
+    for disk in lay_out(disks, flavor):
+        device = f"/dev/{names.take(disk.bus or usual_bus(image))}"
+        if disk.kind == "ephemeral":
+            found[f"ephemeral{count}"] = device
+            count += 1
+        elif disk.kind == "swap":
+            found["swap"] = device
+    return found

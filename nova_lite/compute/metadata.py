@@ -8,6 +8,8 @@ import ipaddress
 import json
 import secrets
 
+from nova_lite.compute import local_disks
+
 OPENSTACK_VERSIONS = ("2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27",
                       "2020-10-14")
 EC2_VERSIONS = ("1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04")
@@ -84,7 +86,8 @@ def ec2(server, nics: list[dict], domain: str, security_groups: list[str]) -> di
     name = fqdn(server, domain)
     tree: dict = {
         "ami-id": ec2_id("ami", server.image_id or server.id), "ami-launch-index": str(server.launch_index), "ami-manifest-path": "(unknown)",
-        "block-device-mapping": {"ami": server.root_device.removeprefix("/dev/"), "root": server.root_device},
+        "block-device-mapping": {"ami": server.root_device.removeprefix("/dev/"), "root": server.root_device,
+                                 **local_disks.mapping(server.disks or (), server.flavor, server.image or {})},
         "hostname": name, "instance-action": "none", "instance-id": ec2_id("i", server.id), "instance-type": server.flavor["name"],
         "local-hostname": name, "local-ipv4": addresses[0] if addresses else "", "placement": {"availability-zone": server.availability_zone or ""},
         "public-hostname": name, "public-ipv4": "", "reservation-id": server.reservation_id, "security-groups": "\n".join(security_groups),

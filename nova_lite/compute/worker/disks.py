@@ -1,13 +1,9 @@
 """The disks of a server's guest: which there are, on which bus, and by which name the guest knows them. Pure."""
-import string
-from collections.abc import Iterator
-
 from nova_lite.compute import local_disks
 from nova_lite.db.models import Server
 from nova_lite.virt import types
 
 EPHEMERAL_FS = "ext4"
-DEFAULT_BUS = "virtio"
 
 
 def source(image: dict | None) -> types.ImageSource | None:
@@ -24,8 +20,8 @@ def of_server(server: Server, with_drive: bool) -> tuple[types.Disk, ...]:
     One to rescue with comes first and pushes the others on by one name, unless its image has ``hw_rescue_device`` or ``hw_rescue_bus``: then it
     comes last, and all others are where they always are.
     """
-    usual = server.image.get("properties", {}).get("hw_disk_bus") or DEFAULT_BUS
-    names = _Names()
+    usual = local_disks.usual_bus(server.image)
+    names = local_disks.Names()
     rescue = server.request.get("rescue_image")
     last = rescue is not None and is_stable(rescue)
     disks = [types.Disk("rescue", names.take(usual), usual, 0, source(rescue), boot=True)] if rescue and not last else []
@@ -45,23 +41,10 @@ def is_stable(image: dict) -> bool:
     return any(image.get("properties", {}).get(name) for name in ("hw_rescue_device", "hw_rescue_bus"))
 
 
-def _stable_rescue(image: dict, usual: str, names: "_Names") -> types.Disk:
+def _stable_rescue(image: dict, usual: str, names: local_disks.Names) -> types.Disk:
     properties = image["properties"]
     if properties.get("hw_rescue_device", "disk") == "cdrom":
         bus = properties.get("hw_rescue_bus") or properties.get("hw_cdrom_bus", "")
         return types.Disk("rescue", "", bus, 0, source(image), boot=True, cdrom=True)
     bus = properties.get("hw_rescue_bus") or properties.get("hw_disk_bus") or usual
     return types.Disk("rescue", names.take(bus), bus, 0, source(image), boot=True)
-
-
-class _Names:
-    """Hands out names of disks: vda, vdb ... sda ..."""
-
-    def __init__(self):
-        self._letters: dict[str, Iterator[str]] = {}
-
-    def take(self, bus: str) -> str:
-        """The next free name on the bus."""
-        prefix = local_disks.prefix(bus)
-        letters = self._letters.setdefault(prefix, iter(string.ascii_lowercase))
-        return prefix + next(letters)

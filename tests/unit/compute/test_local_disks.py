@@ -125,6 +125,12 @@ def test_names_follow_the_buses():
         ("root", "sda", "scsi"), ("ephemeral", "sdb", "usb"), ("ephemeral", "vda", "virtio"), ("swap", "sdc", "sata"), ("config", "", "")]
 
 
+def test_metadata_names_the_devices():
+    _, said = read(ROOT, {**BLANK, "volume_size": 1, "disk_bus": "scsi"}, {**BLANK, "volume_size": 1})
+    assert local_disks.mapping(said, FLAVOR, {}) == {"ephemeral0": "/dev/sda", "ephemeral1": "/dev/vdb", "swap": "/dev/vdc"}
+    assert local_disks.mapping([], FLAVOR, {"properties": {"hw_disk_bus": "ide"}}) == {"ephemeral0": "/dev/hdb", "swap": "/dev/hdc"}
+
+
 def test_file_systems():
     _, said = read(ROOT, {**BLANK, "volume_size": 1, "guest_format": "xfs"}, {**BLANK, "volume_size": 1})
     assert [disk.fs for disk in disks.of_server(server(said), False)] == [None, "xfs", "ext4", "swap"]

@@ -16,7 +16,8 @@ def server(**changes):
     values = {"id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "name": "My Server", "hostname": "my-server", "launch_index": 1,
               "availability_zone": "nova", "project_id": "p", "meta": {"role": "web"},
               "key_data": "ssh-rsa AAAA me", "key_name": "mine", "user_data": None,
-              "image_id": "12345678-0000-0000-0000-000000000000", "image": {"properties": {}}, "flavor": {"name": "m1.tiny"},
+              "image_id": "12345678-0000-0000-0000-000000000000", "image": {"properties": {}}, "disks": [],
+              "flavor": {"name": "m1.tiny", "root_gb": 1, "ephemeral_gb": 2, "swap": 64},
               "root_device": "/dev/vda", "reservation_id": "r-1", "request": {}, **changes}
     return SimpleNamespace(**values)
 
@@ -61,6 +62,8 @@ def test_the_ec2_tree_is_browsed_as_folders():
     assert _find(tree, "/latest/meta-data/local-ipv4") == b"10.0.0.5"
     assert _find(tree, "/latest/meta-data/instance-id") == b"i-aaaaaaaa"
     assert _find(tree, "/latest/meta-data/security-groups") == b"default\nweb"
+    assert _find(tree, "/latest/meta-data/block-device-mapping/") == b"ami\nroot\nephemeral0\nswap"
+    assert _find(tree, "/latest/meta-data/block-device-mapping/ephemeral0") == b"/dev/vdb"
     assert b"public-keys/" in _find(tree, "/latest/meta-data/").split(b"\n")
     assert _find(tree, "/latest/meta-data/public-keys/") == b"0=mine"
     assert _find(tree, "/latest/meta-data/public-keys/0/") == b"openssh-key"
