@@ -22,9 +22,16 @@ def websocket_path(url: str) -> str:
 
 
 class WebSocket:
-    """``with``: connected to the console that ``url`` opens, as its page or a client would. Raises Refused."""
+    """``with``: connected to the console that ``url`` opens, as its page or a client would. Raises Refused.
 
-    def __init__(self, url: str, headers: dict[str, str] | None = None, path: str | None = None):
+    ``text``: whole messages of text instead of a stream of bytes.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str] | None = None, path: str | None = None, subprotocols=("binary",), text: bool = False):
+        self._message = events.TextMessage if text else events.BytesMessage
+        self._subprotocols = list(subprotocols)
+        self._messages: list[str] = []
+        self._parts: list[str] = []
         place = parse.urlsplit(url)
         self._socket = socket.create_connection((place.hostname, place.port), timeout=SECONDS)
         self._state = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
@@ -32,7 +39,7 @@ class WebSocket:
         self._buffer, self.ended = b"", False
         try:
             self._socket.sendall(self._state.send(events.Request(
-                host=place.netloc, target=path or websocket_path(url), subprotocols=["binary"], extra_headers=more)))
+                host=place.netloc, target=path or websocket_path(url), subprotocols=self._subprotocols, extra_headers=more)))
             self._take(self._socket.recv(65536))
         except BaseException:
             self._socket.close()
@@ -54,22 +61,38 @@ class WebSocket:
             if isinstance(event, events.RejectConnection):
                 raise Refused(event.status_code)
             if isinstance(event, events.AcceptConnection):
-                assert event.subprotocol == "binary"
+                assert event.subprotocol in (self._subprotocols or [None])
+            if isinstance(event, events.TextMessage):
+                self._parts.append(event.data)
+                if event.message_finished:
+                    self._messages.append("".join(self._parts))
+                    self._parts.clear()
             if isinstance(event, events.BytesMessage):
                 self._buffer += bytes(event.data)
             if isinstance(event, events.CloseConnection):
                 self.ended = True
 
-    def send(self, data: bytes) -> None:
+    def send(self, data) -> None:
         """Send one message."""
-        self._socket.sendall(self._state.send(events.BytesMessage(data)))
+        self._socket.sendall(self._state.send(self._message(data)))
+
+    def read_message(self) -> str:
+        """The next message of text; EOFError when there is none any more."""
+        while not self._messages:
+            if self.ended:
+                raise EOFError
+            self._take(self._socket.recv(65536))
+        return self._messages.pop(0)
 
     def read_until(self, enough) -> bytes:
-        """All that came, once ``enough(it)``; EOFError when the connection ends before."""
+        """All that came, once ``enough(it)``; EOFError when the connection ends or is silent before."""
         while not enough(self._buffer):
             if self.ended:
                 raise EOFError(self._buffer[-200:])
-            self._take(self._socket.recv(65536))
+            try:
+                self._take(self._socket.recv(65536))
+            except TimeoutError:
+                raise EOFError(f"silent for {SECONDS} s after", self._buffer[-200:])
         data, self._buffer = self._buffer, b""
         return data
 
