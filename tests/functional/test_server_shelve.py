@@ -225,3 +225,27 @@ def test_shelving_goes_on_after_the_process_died(point):
         assert shown["addresses"] == address and images(cloud, "survivor-shelved") == [] and free_of_servers(cloud) == (1, 1)
         cloud.delete(server_id)
         assert cloud.usage() == empty
+
+
+def test_what_a_tpm_knows_cannot_be_put_by(cloud):
+    server_id = cloud.boot(name="secretive", imageRef=cloud.add_image(b"\0" * 4096, hw_tpm_version="2.0"))
+    answer = cloud.act(server_id, "shelve")
+    assert answer.status == 400 and "not supported for vTPM-enabled instance" in answer.json["badRequest"]["message"]
+    cloud.delete(server_id)
+
+
+def test_an_unshelving_that_an_administrator_ends_holds_nothing():
+    with Cloud(TWO_HOSTS) as cloud:
+        cloud.daemon.stop()
+        cloud.daemon.start(hooks="unshelve.disks=wait:3")
+        cloud.admin = cloud.daemon.client(microversion="2.90")
+        server_id = cloud.boot(name="hasty")
+        shelve(cloud, server_id)
+        assert cloud.act(server_id, "unshelve").status == 202
+        daemons.wait_until("it holds room", lambda: free_of_servers(cloud) == (1, 1), 20)
+        assert cloud.act(server_id, "os-resetState", {"state": "error"}).status == 202
+        assert free_of_servers(cloud) == (0, 0)
+        daemons.wait_until("its ports are nowhere", lambda: [port[2] for port in ports(cloud, server_id)] == [""], 20)
+        assert cloud.show(server_id)["status"] == "ERROR"
+        cloud.delete(server_id)
+        assert images(cloud, "hasty-shelved") == []

@@ -5,6 +5,7 @@ from nova_lite import clock, exception
 from nova_lite.compute import quota, removal, states
 from nova_lite.compute.actions.deps import Deps
 from nova_lite.context import RequestContext
+from nova_lite.db import allocations
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
 
@@ -119,4 +120,7 @@ def reset_state(deps: Deps, ctx: RequestContext, server_id: str, vm_state: str) 
         if server.vm_state == states.SOFT_DELETED:
             quota.take(tx, server.project_id, server.user_id, removal.weight(server), deps.quota_defaults)
         servers_.update(tx, server_id, vm_state=vm_state, deleted_at=None, **cleared)
+        if server.host is None:
+            # What a scheduler took for it goes with its task.
+            allocations.release(tx, server_id)
         servers_.add_action(tx, server_id, "resetState", ctx, clock.now(), finished=True)

@@ -12,12 +12,20 @@ UNSAID = "unsaid"
 
 
 def shelve(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = False) -> None:
-    """Put the server by: its root disk becomes an image, then it leaves its host as the options say. Raises ServerNotFound, Conflict."""
+    """Put the server by: its root disk becomes an image, then it leaves its host as the options say.
+
+    Raises ServerNotFound, Conflict, Invalid (it has a TPM).
+    """
     with deps.db.write() as tx:
         server = servers_.get(tx, ctx, server_id)
+        if server.flavor["extra_specs"].get("hw:tpm_version") or server.image.get("properties", {}).get("hw_tpm_version"):
+            # No image holds what its TPM knows.
+            raise exception.Invalid(f"Operation 'shelve' not supported for vTPM-enabled instance ({server_id}).")
         token = task.begin(tx, ctx, server, "shelve", ignore_lock=ignore_lock)
         # Read anew: whoever had the server until now may have written.
         server = servers_.with_task(tx, server_id, token)
+        # An earlier shelving may have failed where nobody could take its image away.
+        shelving.forget(tx, server)
         name = server.name[:LONGEST_NAME - len(SUFFIX)] + SUFFIX
         image_id = snapshot.record(tx, ctx, server, name, {"image_type": "snapshot"})
         servers_.update_task(tx, server_id, token, request=shelving.remembering(server, image_id))
