@@ -1,8 +1,4 @@
 """Live migration over HTTP, on an all-in-one that plays two hosts with the fake driver."""
-import contextlib
-import json
-import sqlite3
-
 import pytest
 
 import daemons
@@ -46,10 +42,7 @@ def hosts_used(cloud):
 
 
 def migrations(cloud, server_id):
-    with contextlib.closing(sqlite3.connect(cloud.daemon.folder / "state/nova-lite.db")) as db:
-        db.row_factory = sqlite3.Row
-        return [{**row, "source_compute": row["source_host"], "dest_compute": row["dest_host"], "migration_type": row["type"],
-                 **json.loads(row["progress"])} for row in db.execute("SELECT * FROM moves WHERE server_id = ? ORDER BY id DESC", (server_id,))]
+    return cloud.admin.get(f"/os-migrations?instance_uuid={server_id}").json["migrations"]
 
 
 def message(answer):
@@ -174,8 +167,8 @@ def test_progress_is_told(slow, mover):
     server_id, number = mover
 
     def moved():
-        shown = migrations(slow, server_id)[0]
-        return shown if shown.get("memory_processed_bytes") else None
+        shown = slow.admin.get(f"/servers/{server_id}/migrations/{number}").json["migration"]
+        return shown if shown["memory_processed_bytes"] else None
     shown = daemons.wait_until("some memory has moved", moved, 30)
     assert shown["memory_total_bytes"] == 64 << 20
     assert shown["memory_processed_bytes"] + shown["memory_remaining_bytes"] == 64 << 20

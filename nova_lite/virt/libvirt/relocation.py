@@ -11,7 +11,11 @@ from nova_lite.virt.libvirt.xml import domain as dom
 def relocate(xml: str, source: str, destination: str, run_as_root: bool) -> str:
     """``xml`` (of VIR_DOMAIN_XML_MIGRATABLE) with ``destination`` as state path in place of ``source``."""
     root = ElementTree.fromstring(xml)
+    names = root.findall(f".//{{{dom.NAMESPACE}}}name")
     for node in root.iter():
+        if node in names:
+            # The user's, who may call a server what they like.
+            continue
         node.text = _moved(node.text, source, destination)
         for name, value in node.attrib.items():
             node.set(name, _moved(value, source, destination))
