@@ -56,6 +56,12 @@ def is_current(tx: orm.Session, host: str, epoch: int) -> bool:
     return tx.scalar(sa.select(Service.epoch).where(Service.binary == COMPUTE, Service.host == host)) == epoch
 
 
+def holds_task(tx: orm.Session, host: str, epoch: int, server_id: str, token: str) -> bool:
+    """``is_current``, and the task ``token`` is the server's still; one statement."""
+    task = sa.exists().where(Server.id == server_id, Server.task_id == token)
+    return tx.scalar(sa.select(Service.epoch).where(Service.binary == COMPUTE, Service.host == host, task)) == epoch
+
+
 def services(tx: orm.Session, *, host: str | None = None, binary: str | None = None, service_id: int | str | None = None) -> list[Service]:
     """Services by host, binary and id (number or UUID), in the order in which they first started."""
     query = sa.select(Service).order_by(Service.id)

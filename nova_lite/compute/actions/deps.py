@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from nova_lite import exception
-from nova_lite.compute.console_access import ConsoleAccess
 from nova_lite.db.engine import Database
 
 LOG = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ class Deps:
     """What the image room needs (image.deps.Deps), for clients that look for images here."""
     reclaim_interval: float = 0.0
     """How long deleted servers can be restored; 0: not at all."""
-    consoles: ConsoleAccess | None = None
-    """None where no handler of this process opens consoles."""
+    consoles: Any = None
+    """A compute.console_access.ConsoleAccess; None where no handler of this process opens consoles."""
 
 
 def ring(method, *args, **kwargs) -> None:

@@ -59,8 +59,7 @@ class FencedDriver:
 
     def _check(self) -> None:
         with self._shop.db.read() as tx:
-            current = (servers_.with_task(tx, self._server_id, self._token) is not None
-                       and hosts_.is_current(tx, self._shop.host, self._epoch))
+            current = hosts_.holds_task(tx, self._shop.host, self._epoch, self._server_id, self._token)
         if not current:
             raise exception.TaskLost(token=self._token, server_id=self._server_id)
 

@@ -22,7 +22,6 @@ from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.fence import fenced
 from nova_lite.compute.worker.job import Handler, Job, Workshop
 from nova_lite.context import RequestContext
-from nova_lite.db import hosts as hosts_
 from nova_lite.db import servers as servers_
 
 LOG = log.get(__name__)
@@ -162,13 +161,12 @@ class ComputeWorker:
 
     def _mine(self, server_id: str, token: str):
         with self.shop.db.read() as tx:
-            server = servers_.with_task(tx, server_id, token)
-            here = server is not None and servers_.runs_at(server) == self.shop.host
-            if here and not hosts_.is_current(tx, self.shop.host, self.epoch):
-                LOG.warning("this worker was replaced by a newer one; it leaves task %s of server %s alone", token, server_id)
-                return None
-        if not here:
+            server, epoch = servers_.with_task_at(tx, server_id, token, self.shop.host)
+        if server is None or servers_.runs_at(server) != self.shop.host:
             LOG.debug("task %s of server %s is not (any more) for this host", token, server_id)
+            return None
+        if epoch != self.epoch:
+            LOG.warning("this worker was replaced by a newer one; it leaves task %s of server %s alone", token, server_id)
             return None
         return server
 
