@@ -4,10 +4,10 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from nova_lite import clock, concurrency, exception
+from nova_lite import clock, exception
+from nova_lite.virt.libvirt import polling
 
 RESEND_SECONDS = 5.0
-POLL_SECONDS = 0.1
 
 
 def attach_nic(domain, mac: str, xml: str) -> None:
@@ -22,14 +22,14 @@ def detach_nic(on_domain: Callable, server_id: str, mac: str, timeout: float) ->
     Raises HypervisorError after ``timeout`` seconds.
     """
     deadline = clock.monotonic() + timeout
-    asked = None
+    asked, pauses = None, polling.pauses()
     while on_domain(server_id, _has_nic, mac):
         if clock.monotonic() >= deadline:
             raise exception.HypervisorError(reason=f"the guest has not let go of NIC {mac} within {timeout} s")
         if asked is None or clock.monotonic() - asked >= RESEND_SECONDS:
             on_domain(server_id, _ask_to_detach, mac)
             asked = clock.monotonic()
-        concurrency.sleep(POLL_SECONDS)
+        next(pauses)
 
 
 def _has_nic(domain, mac: str) -> bool:

@@ -8,12 +8,11 @@ import libvirt
 
 from nova_lite import concurrency, exception
 from nova_lite.virt import types
-from nova_lite.virt.libvirt import agent, layout, qemu_img
+from nova_lite.virt.libvirt import agent, layout, polling, qemu_img
 from nova_lite.virt.libvirt.xml.backup import Backup, BackupDisk
 from nova_lite.virt.libvirt.xml.element import to_text
 from nova_lite.virt.types import PowerState
 
-POLL_SECONDS = 0.2
 CHUNK_BYTES = 1 << 20
 
 
@@ -39,8 +38,9 @@ def _back_up(on_domain, server_id: str, device: str, target: str, form: str) -> 
     on_domain(server_id, _begin, device, target, form)
     done = False
     try:
-        while not (done := on_domain(server_id, _is_done)):
-            concurrency.sleep(POLL_SECONDS)
+        for _ in polling.pauses():
+            if done := on_domain(server_id, _is_done):
+                break
     finally:
         if not done:
             on_domain(server_id, _abort)
