@@ -14,6 +14,9 @@ class Moves:
         """Whether the files of a server are here, be it those of another host, on storage that both share."""
         return False
 
+    def keep(self, server_id: str) -> None:
+        """Files that other hosts see too are this one's from now on: no other one removes them."""
+
     def live(self) -> Live:
         """How they move while they run. Raises HypervisorError where they cannot."""
         raise exception.HypervisorError(reason="guests of this host cannot move while they run")

@@ -8,6 +8,7 @@ import pytest
 from nova_lite import exception
 from nova_lite.virt.copies import SEAL_BYTES, DiskFile
 from nova_lite.virt.fake import FakeDriver
+from nova_lite.virt.libvirt.driver import LibvirtDriver
 from nova_lite.virt.types import PowerState
 from tests.contract.virt_sites import FakeSite, LibvirtSite
 
@@ -169,3 +170,31 @@ def test_disks_grow_on_their_way(site, there):
     there.driver.start_guest(larger)
     assert there.driver.diagnostics(guest.server_id).memory_kib == 160 << 10
     there.driver.destroy_guest(guest.server_id)
+
+
+def test_disks_on_storage_that_both_hosts_see_are_not_copied_over_themselves(site):
+    """Copies stand in for the originals until it is for good; who keeps the files removes them, and nobody else."""
+    if isinstance(site.driver, FakeDriver):
+        pytest.skip("fake machines share nothing")
+    guest = prepared(site)
+    there = LibvirtDriver(dataclasses.replace(site.settings, host="h2"))
+    there.start_host(lambda _event: None)
+    try:
+        assert there.moves().reaches(guest.server_id) and there.guest_files() == set()
+        copies = site.driver.moves().copies()
+        with pytest.raises(exception.HypervisorError, match="those of host h1"):
+            there.moves().copies().receive(guest, "move", copies.files(guest.server_id), None, site.fetch)
+        there.stage_resized(guest)
+        there.swap_disks(guest.server_id)
+        there.delete_disks(guest.server_id)
+        assert site.driver.guest_files() == {guest.server_id} and written(site, guest, len(MARK)) == MARK
+        write(site, guest, b"a later word of it.." * 100)
+        there.swap_disks(guest.server_id, back=True)
+        assert written(site, guest, len(MARK)) == MARK
+        there.moves().keep(guest.server_id)
+        site.driver.delete_disks(guest.server_id)
+        assert there.guest_files() == {guest.server_id} and site.driver.guest_files() == set()
+        there.delete_disks(guest.server_id)
+        assert not there.moves().reaches(guest.server_id)
+    finally:
+        there.stop_host()

@@ -14,75 +14,13 @@ from nova_lite.compute.worker.job import Job
 from nova_lite.compute.worker.transfer import PATIENCE_SECONDS, RETRY_SECONDS, Reader
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
+from nova_lite.db.models import Move
 from nova_lite.network.actions import server_ports
 from nova_lite.virt.types import PowerState
 
 LOG = log.get(__name__)
 BEAT_SECONDS = 10.0
 """Between two proofs that the task is still this worker's, which also put off its deadline."""
-
-
-# ---- there ---------------------------------------------------------------------------------------------------------------------
-def take(job: Job) -> None:
-    """Take the server over from its host, as its new flavor wants it. Ends the task itself; what fails is handed back to be undone there."""
-    try:
-        _take(job)
-    except (exception.TaskLost, exception.Unavailable):
-        raise
-    except Exception as error:
-        LOG.warning("server %s could not be taken over: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))
-        with job.shop.db.write() as tx:
-            fresh = moves.give_up(tx, job.server, job.token, error, job.shop.host, started=job.started, event="compute_resize_instance")
-        if fresh is not None:
-            ring(job.shop.compute.run_task, job.ctx, job.server.host, server_id=job.server.id, token=fresh)
-
-
-def _take(job: Job) -> None:
-    shop, server, to = job.shop, job.server, job.server.task_detail["to"]
-    changes = resized(job)
-    guest, nics = job_.description(job_.changed(job, **changes))
-    ran = server.vm_state == states.ACTIVE
-    with contextlib.ExitStack() as undo:
-        undo.callback(shop.driver.delete_disks, server.id)
-        undo.callback(shop.driver.destroy_guest, server.id)
-        shop.driver.destroy_guest(server.id)
-        if server.task_state != states.RESIZE_FINISH:
-            _pull(job, guest)
-        with shop.db.write() as tx:
-            task.step(tx, server, job.token, states.RESIZE_FINISH, task_deadline=task.deadline(server.task_action, clock.now()))
-            networks = server_ports.bind(tx, server.id, shop.host)
-        hooks.reached("move.bound")
-        _refresh(job, server.host, networks)
-        if ran:
-            start(job, guest, nics)
-        hooks.reached("move.started")
-        with shop.db.write() as tx:
-            count(tx, job, server.flavor, changes.get("flavor", server.flavor))
-            moves_.change_open(tx, server.id, status="finished", detail=remember(server))
-            task.finish(tx, server, job.token, shop.host, job.started, "compute_finish_resize", **changes, host=shop.host, node=to["node"],
-                        availability_zone=to["zone"], request=put_back.without_mark(server.request), launched_at=clock.now(),
-                        power_state=int(PowerState.RUNNING if ran else PowerState.SHUTDOWN))
-        undo.pop_all()
-
-
-def _pull(job: Job, guest) -> None:
-    shop, server = job.shop, job.server
-    _step(job, states.RESIZE_MIGRATING, "migrating")
-    departure = _Departure(job, server.host)
-    departure.wait()
-    hooks.reached("move.let_go")
-    _step(job, states.RESIZE_MIGRATED, "post-migrating")
-    with shop.db.read() as tx:
-        key = moves_.open_of(tx, server.id).uuid
-    source = Reader(departure.ask, server.id, job.token, shop.channel, departure.beat)
-    shop.driver.moves().copies().receive(guest, key, source.files(), source.read, shop.fetch)
-    hooks.reached("move.copied")
-
-
-def _step(job: Job, task_state: str, status: str) -> None:
-    with job.shop.db.write() as tx:
-        task.step(tx, job.server, job.token, task_state)
-        moves_.change_open(tx, job.server.id, status=status)
 
 
 class _Departure:
@@ -127,6 +65,94 @@ class _Departure:
             task.extend(tx, job.server, job.token)
 
 
+# ---- there ---------------------------------------------------------------------------------------------------------------------
+def take(job: Job) -> None:
+    """Take the server over from its host, as its new flavor wants it. Ends the task itself; what fails is handed back to be undone there."""
+    try:
+        _take(job)
+    except (exception.TaskLost, exception.Unavailable):
+        raise
+    except Exception as error:
+        LOG.warning("server %s could not be taken over: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))
+        with job.shop.db.write() as tx:
+            fresh = moves.give_up(tx, job.server, job.token, error, job.shop.host, started=job.started, event="compute_resize_instance")
+        if fresh is not None:
+            ring(job.shop.compute.run_task, job.ctx, job.server.host, server_id=job.server.id, token=fresh)
+
+
+def _take(job: Job) -> None:
+    shop, server, to = job.shop, job.server, job.server.task_detail["to"]
+    changes = resized(job)
+    guest, nics = job_.description(job_.changed(job, **changes))
+    ran, shared = server.vm_state == states.ACTIVE, _is_shared(job)
+    with contextlib.ExitStack() as undo:
+        if shared:
+            undo.callback(shop.driver.swap_disks, server.id, back=True)
+        else:
+            undo.callback(shop.driver.delete_disks, server.id)
+        undo.callback(shop.driver.destroy_guest, server.id)
+        shop.driver.destroy_guest(server.id)
+        if shared:
+            _copy_aside(job, guest)
+        elif server.task_state != states.RESIZE_FINISH:
+            _pull(job, guest)
+        with shop.db.write() as tx:
+            task.step(tx, server, job.token, states.RESIZE_FINISH, task_deadline=task.deadline(server.task_action, clock.now()))
+            networks = server_ports.bind(tx, server.id, shop.host)
+        hooks.reached("move.bound")
+        _refresh(job, server.host, networks)
+        if ran:
+            start(job, guest, nics)
+        hooks.reached("move.started")
+        with shop.db.write() as tx:
+            count(tx, job, server.flavor, changes.get("flavor", server.flavor))
+            moves_.change_open(tx, server.id, status="finished", detail={**remember(server), "shared": shared})
+            task.finish(tx, server, job.token, shop.host, job.started, "compute_finish_resize", **changes, host=shop.host, node=to["node"],
+                        availability_zone=to["zone"], request=put_back.without_mark(server.request), launched_at=clock.now(),
+                        power_state=int(PowerState.RUNNING if ran else PowerState.SHUTDOWN))
+        undo.pop_all()
+
+
+def _is_shared(job: Job) -> bool:
+    """Whether the disks are on storage that both hosts share: files of the server are here, and they are not this host's."""
+    driver, server_id = job.shop.driver, job.server.id
+    return driver.moves().reaches(server_id) and server_id not in driver.guest_files()
+
+
+def _let_go(job: Job) -> _Departure:
+    _step(job, states.RESIZE_MIGRATING, "migrating")
+    departure = _Departure(job, job.server.host)
+    departure.wait()
+    hooks.reached("move.let_go")
+    _step(job, states.RESIZE_MIGRATED, "post-migrating")
+    return departure
+
+
+def _copy_aside(job: Job, guest) -> None:
+    """On shared storage: as on one host, copies take the place of the disks, which wait. The files stay the other host's until it is for good."""
+    _let_go(job)
+    job.shop.driver.swap_disks(job.server.id, back=True)
+    job.shop.driver.stage_resized(guest)
+    hooks.reached("move.copied")
+    job.shop.driver.swap_disks(job.server.id)
+
+
+def _pull(job: Job, guest) -> None:
+    shop, server = job.shop, job.server
+    departure = _let_go(job)
+    with shop.db.read() as tx:
+        key = moves_.open_of(tx, server.id).uuid
+    source = Reader(departure.ask, server.id, job.token, shop.channel, departure.beat)
+    shop.driver.moves().copies().receive(guest, key, source.files(), source.read, shop.fetch)
+    hooks.reached("move.copied")
+
+
+def _step(job: Job, task_state: str, status: str) -> None:
+    with job.shop.db.write() as tx:
+        task.step(tx, job.server, job.token, task_state)
+        moves_.change_open(tx, job.server.id, status=status)
+
+
 # ---- back, since it failed there -----------------------------------------------------------------------------------------------
 def stay(job: Job) -> None:
     """The destination has failed: the guest starts again here, where its disks are. Ends the task itself."""
@@ -136,6 +162,9 @@ def stay(job: Job) -> None:
         task.step(tx, server, job.token, server.task_state)
         networks = server_ports.bind(tx, server.id, shop.host)
     how = {"started": job.started, "event": "compute_resize_instance"}
+    if server.task_state != states.RESIZE_PREP:
+        # On shared storage the destination may have put copies in the place of the disks.
+        shop.driver.swap_disks(server.id, back=True)
     if server.vm_state == states.ACTIVE:
         try:
             start(job, *job_.description(job))
@@ -151,17 +180,20 @@ def stay(job: Job) -> None:
 
 
 # ---- confirmed -----------------------------------------------------------------------------------------------------------------
-def confirm(job: Job, source: str) -> None:
-    """What the host ``source`` keeps of the server goes. Ends the task itself."""
+def confirm(job: Job, move: Move) -> None:
+    """What the host that the server has left keeps of it goes. Ends the task itself."""
     shop, server = job.shop, job.server
     running = shop.driver.guests().get(server.id) == PowerState.RUNNING
+    if move.detail.get("shared"):
+        shop.driver.trim_disks(job_.description(job)[0])
+        shop.driver.moves().keep(server.id)
     with shop.db.write() as tx:
-        allocations.release(tx, server.id, source)
+        allocations.release(tx, server.id, move.source_host)
         moves_.end(tx, server.id, "confirmed")
         task.finish(tx, server, job.token, shop.host, job.started, "compute_confirm_resize",
                     vm_state=states.ACTIVE if running else states.STOPPED)
     hooks.reached("confirm.ended")
-    ring(shop.departures.forget, job.ctx, source, server_id=server.id)
+    ring(shop.departures.forget, job.ctx, move.source_host, server_id=server.id)
 
 
 # ---- reverted ------------------------------------------------------------------------------------------------------------------
@@ -193,6 +225,9 @@ def _bring_back(job: Job) -> None:
         task.step(tx, server, job.token, server.task_state)
         networks = server_ports.bind(tx, server.id, shop.host)
     _refresh(job, server.host, networks)
+    if memo.get("shared"):
+        shop.driver.swap_disks(server.id, back=True)
+        shop.driver.moves().keep(server.id)
     ran = memo["vm_state"] == states.ACTIVE
     if ran:
         start(job, guest, nics)

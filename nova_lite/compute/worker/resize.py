@@ -73,7 +73,7 @@ def confirm(job: Job) -> None:
     shop, server = job.shop, job.server
     move = _begin(job, "confirming")
     if move.source_host != shop.host:
-        cold_move.confirm(job, move.source_host)
+        cold_move.confirm(job, move)
         return
     shop.driver.trim_disks(job_.description(job)[0])
     running = shop.driver.guests().get(server.id) == PowerState.RUNNING

@@ -36,6 +36,8 @@ class DiskCopies(Copies):
         if not self._is_off(server_id):
             raise exception.HypervisorError(reason=f"guest {server_id} is on: its disks cannot be copied")
         place = layout.ServerFiles(self._state_path, server_id)
+        if place.tpm.exists():
+            raise exception.HypervisorError(reason="what the guest's TPM knows lies with this host's libvirt and cannot go to another host")
         names = sorted(path.name for path in place.folder.glob("*") if MOVED.fullmatch(path.name))
         if not names:
             raise exception.GuestNotFound(server_id=server_id)
@@ -59,6 +61,9 @@ class DiskCopies(Copies):
     # ---- destination ---------------------------------------------------------------------------------------------
     def receive(self, guest: types.Guest, key: str, files: list[DiskFile], pull: Pull, fetch: Fetch) -> None:
         place = layout.ServerFiles(self._state_path, guest.server_id)
+        if self._store.owner(guest.server_id) not in (None, self._host):
+            raise exception.HypervisorError(reason=f"the files of server {guest.server_id} here are those of host "
+                                                   f"{self._store.owner(guest.server_id)}, on storage that both share")
         bases = {file.name.removeprefix(BASE): file for file in files if file.name.startswith(BASE)}
         wanted = [file for file in files if MOVED.fullmatch(file.name)]
         either = _fetch_or_pull(fetch, bases, pull)

@@ -79,7 +79,8 @@ class DiskStore:
         made: list[str] = []
         try:
             files.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-            self.own(guest.server_id)
+            if not suffix:
+                self.own(guest.server_id)
             for image in (guest.kernel, guest.ramdisk):
                 if image is not None:
                     with self.images.hold(image, fetch):
@@ -137,6 +138,10 @@ class DiskStore:
     def reaches(self, server_id: str) -> bool:
         """Whether the server has files here, whosever they are."""
         return layout.ServerFiles(self._state_path, server_id).folder.exists()
+
+    def owner(self, server_id: str) -> str | None:
+        """The host whose the server's files are; None where there are none, or nobody's."""
+        return _owner(layout.ServerFiles(self._state_path, server_id))
 
     def _create_disk(self, disk: types.Disk, plain: str, suffix: str, bases: Path, fetch: Fetch) -> None:
         path = plain + suffix

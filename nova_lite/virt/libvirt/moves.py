@@ -16,5 +16,8 @@ class LibvirtMoves(Moves):
     def reaches(self, server_id: str) -> bool:
         return self._live.store.reaches(server_id)
 
+    def keep(self, server_id: str) -> None:
+        self._live.store.own(server_id)
+
     def copies(self) -> DiskCopies:
         return self._copies

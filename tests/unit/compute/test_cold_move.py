@@ -225,3 +225,87 @@ def test_only_who_carries_out_the_move_is_let_go_for(row):
     with pytest.raises(exception.TaskLost):
         departures.let_go(CTX, "a", server_id=server_id, token=row.find(server_id).task_id or "")
     assert states.ACTIONS["migrate"].failure == states.KEEP
+
+
+class OnSharedStorage(FakeDriver):
+    """Sees the files of all machines, and knows whose each server's are."""
+
+    def guest_files(self):
+        return {server_id for server_id in super().guest_files() if self.hypervisor.owners.get(server_id) == self.host}
+
+    def delete_disks(self, server_id):
+        if self.hypervisor.owners.get(server_id) == self.host:
+            super().delete_disks(server_id)
+
+    def moves(self):
+        return self
+
+    def reaches(self, server_id):
+        return server_id in self.hypervisor.bases_by_server
+
+    def keep(self, server_id):
+        self.hypervisor.owners[server_id] = self.host
+
+    def copies(self):
+        raise AssertionError("nothing must be copied")
+
+    @property
+    def host(self):
+        return self.inventory().hypervisor_hostname
+
+
+@pytest.fixture
+def shared(row):
+    """Both machines have the same files; a server on ``a`` whose root disk is "old"."""
+    first, second = row.machines.values()
+    for name in ("bases_by_server", "staged", "aside", "written", "incoming"):
+        setattr(second, name, getattr(first, name))
+    first.owners = second.owners = {}
+    for name in row.machines:
+        row.start(name, OnSharedStorage)
+    server_id = row.boot()
+    first.owners[server_id] = "a"
+    return row, server_id, first
+
+
+def test_on_shared_storage_copies_stand_in_until_it_is_confirmed(shared):
+    row, server_id, files = shared
+    assert migrate(row, server_id).host == "b"
+    assert row.runs_at(server_id) == ["b"] and server_id in files.aside and files.owners[server_id] == "a"
+    power.ask(row.deps, CTX, server_id, "confirm_resize")
+    row.settle()
+    assert server_id not in files.aside and files.owners[server_id] == "b" and server_id in files.bases_by_server
+    assert row.leftovers("a") == [] and row.runs_at(server_id) == ["b"]
+
+
+def test_on_shared_storage_a_revert_finds_the_originals(shared):
+    row, server_id, files = shared
+    original = files.bases_by_server[server_id] = frozenset({"original"})
+    files.images["original"] = (0, 0.0)
+    migrate(row, server_id)
+    files.bases_by_server[server_id] = frozenset({"changed"})
+    resize.revert(row.deps, CTX, server_id)
+    row.settle()
+    assert row.runs_at(server_id) == ["a"] and files.bases_by_server[server_id] == original and files.owners[server_id] == "a"
+    assert server_id not in files.aside and row.leftovers("b") == []
+
+
+def test_on_shared_storage_what_fails_removes_nothing(shared, monkeypatch):
+    row, server_id, files = shared
+    original = files.bases_by_server[server_id]
+    monkeypatch.setattr(OnSharedStorage, "start_guest", lambda self, guest: Broken.start_guest(self, guest) if self.host == "b"
+                        else FakeDriver.start_guest(self, guest))
+    migrate(row, server_id)
+    row.settle()
+    server = row.find(server_id)
+    assert (server.host, server.vm_state, server.task_id) == ("a", "active", None) and row.runs_at(server_id) == ["a"]
+    assert files.bases_by_server[server_id] == original and server_id not in files.aside and row.leftovers("b") == []
+    assert files.bases_by_server[server_id] == original
+
+
+def test_on_shared_storage_a_deleted_server_is_removed_by_who_keeps_it(shared):
+    row, server_id, files = shared
+    migrate(row, server_id)
+    power.ask(row.deps, CTX, server_id, "delete")
+    row.settle()
+    assert server_id not in files.bases_by_server and row.runs_at(server_id) == []
