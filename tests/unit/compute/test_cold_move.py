@@ -5,6 +5,7 @@ from nova_lite import clock, concurrency, exception
 from nova_lite.compute import moves, states, task
 from nova_lite.compute.actions import power, resize
 from nova_lite.compute.worker import cold_move, put_back
+from nova_lite.compute.worker import resize as resize_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Service
 from nova_lite.virt.copies import Copies
@@ -60,6 +61,15 @@ def test_what_was_written_since_is_lost_by_a_revert(row):
     assert (server.host, server.node, server.vm_state) == ("a", "node-a", "active")
     assert row.machines["a"].written[server_id] == b"what the guest wrote"
     assert row.runs_at(server_id) == ["a"] and row.files_at(server_id) == ["a"] and set(row.held(server_id)) == {"a"}
+
+
+def test_what_nobody_confirms_is_confirmed_in_time(row):
+    server_id = row.boot()
+    migrate(row, server_id)
+    assert resize_.confirm_old(row.workers["b"], 3600) == [] and resize_.confirm_old(row.workers["a"], 0) == []
+    assert resize_.confirm_old(row.workers["b"], 0) == [server_id]
+    row.settle()
+    assert row.find(server_id).vm_state == "active" and row.files_at(server_id) == ["b"] and row.move(server_id).status == "confirmed"
 
 
 class Broken(FakeDriver):
