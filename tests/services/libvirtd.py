@@ -87,6 +87,9 @@ class Libvirtd:
         if pid is not None:
             os.kill(pid, number)
             _wait(lambda: not _is(pid, name), f"{name} does not end")
+            if name == "libvirtd":
+                # A child that it was about to start still holds its socket for a moment.
+                _wait(lambda: not self._answers(), "something holds libvirtd's socket")
 
     def close(self) -> None:
         """End all that was started here."""

@@ -109,6 +109,12 @@ def delete(request: Request, image_id: str) -> None:
     images.delete(request.deps, image_id)
 
 
+def list_tasks(request: Request, image_id: str) -> dict:
+    """An upload is done when it is done: no task remains of it."""
+    images.show(request.deps, request.ctx, image_id)
+    return {"tasks": []}
+
+
 def deactivate(request: Request, image_id: str) -> None:
     find(request, image_id, "deactivate")
     images.set_active(request.deps, image_id, active=False)
@@ -123,6 +129,7 @@ ROUTES = (
     Route("POST", "/v2/images", create, "add_image", 201, CREATE),
     Route("GET", "/v2/images", list_all, "get_images"),
     Route("GET", "/v2/images/{image_id}", show, "get_image"),
+    Route("GET", "/v2/images/{image_id}/tasks", list_tasks, "get_image"),
     Route("PATCH", "/v2/images/{image_id}", update),
     Route("DELETE", "/v2/images/{image_id}", delete, None, 204),
     Route("POST", "/v2/images/{image_id}/actions/deactivate", deactivate, None, 204),

@@ -223,3 +223,9 @@ def test_schemas_and_info(ada):
     assert ada.ask("GET", "/v2/schemas/member")["name"] == "member" and ada.ask("GET", "/v2/schemas/members")["name"] == "members"
     assert ada.ask("GET", "/v2/info/import")["import-methods"]["value"] == []
     assert [s["id"] for s in ada.ask("GET", "/v2/info/stores")["stores"]] == ["file"]
+
+
+def test_no_task_remains_of_an_image(ada, eve):
+    image_id = ada.ask("POST", "/v2/images", {"name": "disk"}, status=201)["id"]
+    assert ada.ask("GET", f"/v2/images/{image_id}/tasks") == {"tasks": []}
+    eve.ask("GET", f"/v2/images/{image_id}/tasks", status=404)
