@@ -75,6 +75,13 @@ class Copies(abc.ABC):
         """At the source: one of ``files`` packed, from ``position`` on, and its seal. Raises GuestNotFound for another name."""
 
     @abc.abstractmethod
+    def prepare(self, guest: types.Guest, fetch: Fetch) -> None:
+        """At the destination, while the guest still runs: fetch the base images that it will need. One that is gone is no error.
+
+        Raises ImageUnusable, DiskFull, and what else ``fetch`` raises.
+        """
+
+    @abc.abstractmethod
     def receive(self, guest: types.Guest, key: str, files: list[DiskFile], pull: Pull, fetch: Fetch) -> None:
         """At the destination: make the guest's disks of the other host's, as large as the guest wants them, and those that it has besides.
 

@@ -1,4 +1,5 @@
 """How what fake guests have written goes from host to host: real bytes in the real protocol, kept in memory."""
+import contextlib
 from collections.abc import Iterator
 
 from nova_lite import exception
@@ -37,6 +38,10 @@ class FakeCopies(Copies):
         for at in range(position, len(content), BLOCK_BYTES):
             yield content[at:at + BLOCK_BYTES]
         yield sealed.digest()
+
+    def prepare(self, guest: types.Guest, fetch: Fetch) -> None:
+        with contextlib.suppress(exception.ImageNotFound):
+            self._driver.fetch_bases(guest, fetch)
 
     def receive(self, guest: types.Guest, key: str, files: list[DiskFile], pull: Pull, fetch: Fetch) -> None:
         here, server_id = self._here, guest.server_id

@@ -156,6 +156,28 @@ def test_files_that_are_not_to_be_had(site, there):
             list(copies.read(server_id, name, 0))
 
 
+def test_base_images_are_fetched_while_the_guest_still_runs(site, there):
+    guest = prepared(site)
+    image = guest.disks[0].image
+    for _ in range(2):
+        there.driver.moves().copies().prepare(guest, there.fetch)
+    assert there.fetched == [image.id] and there.driver.guest_files() == set()
+    copy(site, there, guest)
+    assert there.fetched == [image.id] and written(there, guest, len(MARK)) == MARK
+
+
+def test_a_base_image_that_is_gone_comes_from_the_other_host(site, there):
+    guest = prepared(site)
+    if isinstance(site.driver, FakeDriver):
+        pytest.skip("fake disks hold no more than is written on them")
+    content = site.images.pop(guest.disks[0].image.id)
+    there.driver.moves().copies().prepare(guest, there.fetch)
+    copy(site, there, guest)
+    assert written(there, guest, len(MARK)) == MARK
+    with open(f"{there.state_path}/images/{guest.disks[0].image.id}", "rb") as handle:
+        assert handle.read() == content
+
+
 def test_disks_grow_on_their_way(site, there):
     guest = prepared(site)
     larger = dataclasses.replace(guest, disks=tuple(

@@ -49,7 +49,9 @@ def revert(deps: Deps, ctx: RequestContext, server_id: str, ignore_lock: bool = 
         server = servers_.get(tx, ctx, server_id)
         move = moves_.open_of(tx, server_id)
         elsewhere = move.source_host if move is not None and move.source_host != server.host else None
-        token = task.begin(tx, ctx, server, "revert_resize", ignore_lock=ignore_lock, host=elsewhere)
+        # A host that is down cannot be asked to let go of the guest; when it is back it finds that the server is elsewhere.
+        down = elsewhere is not None and not hosts_.is_host_up(tx, server.host, hypervisors.moment(tx), deps.service_down_time)
+        token = task.begin(tx, ctx, server, "revert_resize", {"host_is_down": down}, ignore_lock, host=elsewhere)
         host = elsewhere or server.host
     ring(deps.compute.run_task, ctx, host, server_id=server_id, token=token)
 

@@ -139,6 +139,9 @@ def _copy_aside(job: Job, guest) -> None:
 
 def _pull(job: Job, guest) -> None:
     shop, server = job.shop, job.server
+    # What takes long, or cannot be had now, is found out while the guest still runs.
+    shop.driver.moves().copies().prepare(guest, shop.fetch)
+    hooks.reached("move.prepared")
     departure = _let_go(job)
     with shop.db.read() as tx:
         key = moves_.open_of(tx, server.id).uuid
@@ -219,7 +222,8 @@ def _bring_back(job: Job) -> None:
     memo = move.detail
     changes = {"flavor": memo["flavor"], "flavorid": memo["flavor"]["flavorid"], "disk_config": memo["disk_config"]}
     guest, nics = job_.description(job_.changed(job, **changes))
-    _Departure(job, server.host, at_once=True).wait()
+    if not (server.task_detail or {}).get("host_is_down"):
+        _Departure(job, server.host, at_once=True).wait()
     hooks.reached("revert.let_go")
     with shop.db.write() as tx:
         task.step(tx, server, job.token, server.task_state)

@@ -59,6 +59,12 @@ class DiskCopies(Copies):
         return _packed(path, file, position)
 
     # ---- destination ---------------------------------------------------------------------------------------------
+    def prepare(self, guest: types.Guest, fetch: Fetch) -> None:
+        for image in (guest.kernel, guest.ramdisk, *(disk.image for disk in guest.disks if not disk.whole)):
+            if image is not None:
+                with contextlib.suppress(exception.ImageNotFound), self._store.images.hold(image, fetch):
+                    LOG.debug("image %s is here for server %s", image.id, guest.server_id)
+
     def receive(self, guest: types.Guest, key: str, files: list[DiskFile], pull: Pull, fetch: Fetch) -> None:
         place = layout.ServerFiles(self._state_path, guest.server_id)
         if self._store.owner(guest.server_id) not in (None, self._host):

@@ -205,6 +205,27 @@ def test_a_revert_whose_host_is_away_leaves_the_server_to_be_verified(row):
     assert row.find(server_id).host == "a" and row.runs_at(server_id) == ["a"] and row.files_at(server_id) == ["a"]
 
 
+def test_a_server_leaves_a_host_that_is_down(row):
+    server_id = row.boot()
+    migrate(row, server_id)
+    kill(row, "b")
+    resize.revert(row.deps, CTX, server_id)
+    row.settle()
+    assert row.find(server_id).host == "a" and row.runs_at(server_id) == ["a", "b"]
+    row.start("b")
+    assert row.leftovers("b") == [server_id] and row.runs_at(server_id) == ["a"] and set(row.held(server_id)) == {"a"}
+
+
+def test_an_image_that_cannot_be_had_now_leaves_the_guest_on(row, monkeypatch):
+    server_id = row.boot()
+    monkeypatch.setattr(row.workers["b"].shop.driver, "_hold", lambda image, fetch: (_ for _ in ()).throw(exception.Unavailable("no images today")))
+    server = migrate(row, server_id)
+    assert server.task_state == states.RESIZE_PREP and row.runs_at(server_id) == ["a"]
+    monkeypatch.undo()
+    row.workers["b"].run(CTX, server_id, server.task_id)
+    assert row.find(server_id).vm_state == "resized" and row.runs_at(server_id) == ["b"]
+
+
 def test_a_revert_that_fails_goes_on_there(row):
     server_id = row.boot()
     migrate(row, server_id)
