@@ -1,6 +1,7 @@
 """Named points in the code where a test can make this very process die or wait: how "kill -9 in the middle" is tested at the middle.
 
-``NOVA_LITE_HOOKS`` names what happens: ``point=kill`` or ``point=wait:SECONDS``, several with commas, each once a process. Unset, nothing does.
+``NOVA_LITE_HOOKS`` names what happens: ``point=kill``, ``point=stop`` (until SIGCONT) or ``point=wait:SECONDS``, several with commas, each once
+a process. Unset, nothing does.
 """
 import os
 import signal
@@ -17,5 +18,7 @@ def reached(point: str) -> None:
     action, _, argument = _armed.pop(point).partition(":")
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif action == "wait":
         concurrency.sleep(float(argument))

@@ -110,10 +110,10 @@ class Rest:
                 self._connection.request(method, self.url.path + path, body, sent)
                 response = self._connection.getresponse()
                 return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, response.read())
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                # The server may close an idle connection at any time; a request it never answered is tried once more.
+            except (OSError, http.client.HTTPException) as error:
                 self._connection = None
-                if attempt == 2:
+                # The server may close an idle connection at any time; a request it never answered is tried once more.
+                if attempt == 2 or not isinstance(error, http.client.RemoteDisconnected | BrokenPipeError | ConnectionResetError):
                     raise
         raise AssertionError("not reached")
 

@@ -18,11 +18,11 @@ def machines(conf) -> dict:
 
 
 def make(plugin, conf, host: str, machines: dict):
-    """The driver of one host. ``machines``: as the function of that name gave them, the same for all hosts of the process."""
+    """The driver of one host. ``machines``: as the function of that name gave them, the same for all hosts of the process; a copy is not saved."""
     own = conf.compute
     driver = plugin(host, vcpus=own.fake_vcpus, memory_mb=own.fake_memory_mb, disk_gb=own.fake_disk_gb, delay=own.fake_delay,
                     hypervisor=machines.get(host), machines=machines, move_seconds=own.fake_move_seconds)
     if not own.fake_keep:
         return driver
-    from nova_lite.virt.fake_kept import Kept
-    return Kept(driver, machines)
+    from nova_lite.virt.fake_kept import Kept, KeptMachines
+    return Kept(driver, machines) if isinstance(machines, KeptMachines) else driver

@@ -36,7 +36,8 @@ def driver_to_look_with(conf, host: str):
     """A driver with which another process than its worker's looks at a host's guests; None where they are in the worker's process alone."""
     if conf.compute.driver == "fake" and not conf.compute.fake_keep:
         return None
-    return _driver(conf, host, fakes.machines(conf))
+    # A copy: what looks must not write.
+    return _driver(conf, host, dict(fakes.machines(conf)))
 
 
 def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:

@@ -13,6 +13,8 @@ from nova_lite.virt.types import PowerState
 
 LOG = log.get(__name__)
 EVENT = "compute_rebuild_instance"
+SHARED = {"block": False}
+"""What moves say of disks that both hosts see."""
 AWAY = (exception.RpcUnavailable, exception.DatabaseUnavailable)
 """Neither this host's fault nor the image's: the sweep begins again once the broker or the database is back."""
 
@@ -36,14 +38,12 @@ def _evacuate(job: Job) -> None:
     to = detail["to"]
     here = {"host": shop.host, "node": to["node"], "availability_zone": to["zone"]}
     shop.driver.destroy_guest(server.id)
-    if detail["shared"]:
-        if not shop.driver.moves().reaches(server.id):
-            raise exception.HypervisorError("The disks of the server are not on storage that this host shares.")
-    else:
+    kept = _keeps_disks(job)
+    if not kept:
         # What an earlier try, or an earlier stay of the server, left here.
         shop.driver.delete_disks(server.id)
     with shop.db.write() as tx:
-        task.step(tx, server, job.token, states.REBUILDING)
+        task.step(tx, server, job.token, states.REBUILDING, task_detail={**detail, "kept": kept})
         moves_.change_open(tx, server.id, status="pre-migrating")
         server_ports.bind(tx, server.id, shop.host)
     guest, nics = job_.description(job_.changed(job, **here, request={**server.request, "admin_pass": detail["admin_pass"]}))
@@ -51,15 +51,19 @@ def _evacuate(job: Job) -> None:
     stays_off = detail["stays_off"] or server.vm_state == states.STOPPED
     with contextlib.ExitStack() as undo:
         job_.prepare_networks(job, nics)
-        if not detail["shared"]:
+        if not kept:
             undo.callback(shop.driver.delete_disks, server.id)
-        shop.driver.create_disks(guest, shop.fetch)
+            shop.driver.create_disks(guest, shop.fetch)
         hooks.reached("evacuate.disks")
         with shop.db.write() as tx:
             task.step(tx, server, job.token, states.REBUILD_SPAWNING)
         undo.callback(shop.driver.destroy_guest, server.id)
         if not stays_off:
             shop.driver.start_guest(guest)
+        if kept:
+            live = shop.driver.moves().live()
+            undo.callback(live.entrust, server.id, server.host, SHARED)
+            live.entrust(server.id, shop.host, SHARED)
         hooks.reached("evacuate.guest")
         with shop.db.write() as tx:
             task.finish(tx, server, job.token, shop.host, job.started, EVENT, **here, launched_at=clock.now(), progress=100,
@@ -68,3 +72,21 @@ def _evacuate(job: Job) -> None:
             allocations.release(tx, server.id, server.host)
             moves_.end(tx, server.id, "done")
         undo.pop_all()
+
+
+def _keeps_disks(job: Job) -> bool:
+    """Whether the server's disks are on storage that this host shares with the dead one. Raises HypervisorError where who asked knows otherwise."""
+    server, detail = job.server, job.server.task_detail
+    if "kept" in detail:
+        # An earlier try knew; since then they may be this host's own.
+        return detail["kept"]
+    try:
+        reached = job.shop.driver.moves().reaches(server.id)
+    except exception.HypervisorError:
+        reached = False
+    found = reached and server.id not in job.shop.driver.guest_files()
+    if detail["shared"] and not found:
+        raise exception.HypervisorError("The disks of the server are not on storage that this host shares.")
+    if detail["shared"] is False and found:
+        raise exception.HypervisorError("The disks of the server are on storage that this host shares.")
+    return found
