@@ -68,6 +68,18 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
     return None
 
 
+def settle(tx, server: Server) -> None:
+    """An administrator says that the server is where it is: its move ends there, unless it moves alive, and other hosts hold no room for it."""
+    move = moves_.open_of(tx, server.id)
+    if move is None or move.type == moves_.LIVE or server.host is None:
+        return
+    for host in {move.source_host, move.dest_host} - {server.host, None}:
+        allocations.release(tx, server.id, host)
+    allocations.change(tx, server.id, server.host, **room.room(server.flavor))
+    server_ports.bind(tx, server.id, server.host)
+    moves_.end(tx, server.id, "error")
+
+
 def hand_home(tx, server: Server, token: str, error: BaseException | str) -> str:
     """A task that another host carried out for the server failed: the server's own host undoes it; the new token. Raises TaskLost."""
     return task.hand_over(tx, server, token, None, task_detail={**(server.task_detail or {}), "undo": str(error) or type(error).__name__})

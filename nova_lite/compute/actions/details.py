@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 
 from nova_lite import clock, exception
-from nova_lite.compute import quota, removal, states
+from nova_lite.compute import moves, quota, removal, states
 from nova_lite.compute.actions.deps import Deps
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
@@ -114,7 +114,8 @@ def _lock(deps: Deps, ctx: RequestContext, server_id: str, action: str, **change
 
 def reset_state(deps: Deps, ctx: RequestContext, server_id: str, vm_state: str) -> None:
     """Set the state that an administrator knows to be true, ending any task."""
-    cleared = dict.fromkeys(("task_id", "task_action", "task_state", "task_started_at", "task_deadline", "task_request_id", "task_detail"))
+    cleared = dict.fromkeys(("task_id", "task_action", "task_state", "task_started_at", "task_deadline", "task_request_id", "task_detail",
+                             "task_host"))
     with deps.db.write() as tx:
         server = servers_.get(tx, ctx, server_id)
         if server.vm_state == states.SOFT_DELETED:
@@ -123,4 +124,5 @@ def reset_state(deps: Deps, ctx: RequestContext, server_id: str, vm_state: str) 
         if server.host is None:
             # What a scheduler took for it goes with its task.
             allocations.release(tx, server_id)
+        moves.settle(tx, server)
         servers_.add_action(tx, server_id, "resetState", ctx, clock.now(), finished=True)

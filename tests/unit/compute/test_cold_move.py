@@ -3,7 +3,7 @@ import pytest
 
 from nova_lite import clock, concurrency, exception
 from nova_lite.compute import moves, states, task
-from nova_lite.compute.actions import power, resize
+from nova_lite.compute.actions import details, power, resize
 from nova_lite.compute.worker import cold_move, put_back
 from nova_lite.compute.worker import resize as resize_
 from nova_lite.db import servers as servers_
@@ -243,6 +243,41 @@ def test_a_server_that_is_deleted_while_it_is_verified_leaves_nothing(row):
     power.ask(row.deps, CTX, server_id, "delete")
     row.settle()
     assert row.files_at(server_id) == [] and row.held(server_id) == {} and row.find(server_id).deleted
+    assert row.move(server_id).status == "error"
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_an_administrator_ends_a_move(row, arrives):
+    server_id = row.boot()
+    if arrives:
+        migrate(row, server_id)
+    else:
+        begin(row, server_id, lambda: resize.migrate(row.deps, CTX, server_id), "b")
+    there = "b" if arrives else "a"
+    details.reset_state(row.deps, CTX, server_id, "active")
+    server = row.find(server_id)
+    assert (server.host, server.vm_state, server.task_id, server.task_host) == (there, "active", None, None)
+    assert set(row.held(server_id)) == {there} and not row.move(server_id).open
+    row.leftovers("a"), row.leftovers("b")
+    assert row.files_at(server_id) == row.runs_at(server_id) == [there]
+    row.cut.clear()
+    assert migrate(row, server_id).vm_state == "resized"
+
+
+def test_a_server_that_is_deleted_on_its_way_leaves_nothing(row, monkeypatch):
+    server_id = row.boot(written=bytes(3 << 20))
+    copies = row.workers["a"].shop.driver.moves().copies()
+    read = copies.read
+
+    def interrupted(*where):
+        for number, block in enumerate(read(*where)):
+            if number == 1:
+                power.ask(row.deps, CTX, server_id, "delete")
+            yield block
+    monkeypatch.setattr(copies, "read", interrupted)
+    resize.migrate(row.deps, CTX, server_id)
+    row.settle()
+    assert row.find(server_id).deleted and row.files_at(server_id) == [] and row.runs_at(server_id) == [] and row.held(server_id) == {}
     assert row.move(server_id).status == "error"
 
 
