@@ -146,7 +146,7 @@ def serve(database_url: str, state_path: str, name: str, my_ip: str) -> None:
     from nova_lite import log
     from nova_lite.db.engine import Database
     from nova_lite.network.actions import server_ports
-    from nova_lite.network.worker import firewall
+    from nova_lite.network.worker import audit, firewall
     from nova_lite.network.worker.manager import NetworkWorker
     from nova_lite.network.worker.settings import NetworkSettings
     log.setup(debug=True, path=f"{state_path}/worker.log")
@@ -165,6 +165,8 @@ def serve(database_url: str, state_path: str, name: str, my_ip: str) -> None:
     def answer(method: str, arguments: dict):
         if method == "rung":
             return rung
+        if method == "audit":
+            return [finding["what"] for finding in audit.audit(db, NetworkSettings(state_path=state_path, my_ip=my_ip), name)]
         if method == "obstacle":
             return firewall.obstacle()
         if method == "prepare_at_once":

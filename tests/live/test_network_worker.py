@@ -307,3 +307,27 @@ def test_guests_on_two_hosts(cloud, two_hosts):
     cloud.delete(second_server)
     two.call("reconcile")
     assert two.left() == clean[1]
+
+
+def test_the_auditor_sees_what_is_missing_and_what_is_left(cloud, host):
+    network_id = cloud.network("10.0.0.0/24")
+    assert host.call("audit") == []
+    server_id, guest = plug(cloud, host, network_id)
+    guest.dhcp()
+    assert host.call("audit") == []
+    for pid in host.dnsmasq():
+        os.kill(pid, signal.SIGKILL)
+    assert network_host.wait_for(lambda: host.dnsmasq() == [])
+    assert host.call("audit") == ["its dnsmasq does not run"]
+    host.call("reconcile")
+    assert host.call("audit") == []
+    # Another server's port is here that dnsmasq was not told of.
+    second, _ = cloud.boot(network_id, host.name)
+    assert host.call("audit") == ["dnsmasq does not know the ports that are here"]
+    cloud.delete(second)
+    cloud.delete(server_id)
+    left = " ".join(host.call("audit"))
+    assert all(word in left for word in ("device br", "device gw", "namespace nlnet-", "its folder", "its dnsmasq runs"))
+    guest.unplug()
+    host.call("refresh", network_ids=[network_id])
+    assert host.call("audit") == []
