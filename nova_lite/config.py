@@ -62,6 +62,8 @@ SCHEDULER = (
     cfg.FloatOpt("hypervisor_version_weight_multiplier", default=1.0, help="Weight of newer hypervisors; negative prefers older ones."),
     cfg.FloatOpt("soft_affinity_weight_multiplier", default=1.0, help="Weight of servers of the same group, where its policy is soft-affinity."),
     cfg.FloatOpt("soft_anti_affinity_weight_multiplier", default=1.0, help="Weight against servers of the same soft-anti-affinity group."),
+    cfg.FloatOpt("holes_weight_multiplier", default=0.0, help="Weight of hosts where the server takes no room that servers of sizes in demand "
+                 "would find: 2 with best_fit_weight_multiplier = 1 packs most densely."),
     cfg.FloatOpt("best_fit_weight_multiplier", default=0.0, help="Weight of full hosts, vCPUs and RAM together: keeps large holes whole."),
     cfg.DictOpt("weight_multipliers", default={}, help="Multipliers of weighers that other packages bring: rack_weight_multiplier:2.0"),
     cfg.IntOpt("max_io_ops_per_host", default=8, min=1, help="Builds and moves under way on one host (IoOpsFilter, AggregateIoOpsFilter)."),

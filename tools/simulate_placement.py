@@ -2,11 +2,13 @@
 """Replay a trace of servers against the scheduler's core: how many hosts are needed, how full they are, what is refused, decisions a second.
 
     tools/with_venv.sh python tools/simulate_placement.py TRACE --weights best_fit_weight_multiplier=1
-    tools/with_venv.sh python tools/simulate_placement.py TRACE --weights ram_weight_multiplier=1 --png spread.png
+    tools/with_venv.sh python tools/simulate_placement.py TRACE --weights holes_weight_multiplier=2 best_fit_weight_multiplier=1 --png packed.png
 
 TRACE: lines ``start_s,end_s,cores,ram_gb,batch`` in order of arrival, plain or gzip; no ``end_s``: still running at the end. Three runs on
 identical, empty hosts without over-commit: on more hosts than can be needed (the peak of hosts in use), on as many as the lower bound, and on
-3 % more. Density: what the running servers need, in hosts (cores or RAM, whichever is more), over the hosts in use, both summed over time.
+3 % more. With ``--migrations-per-day`` hosts that are little used are emptied once an hour where all their servers fit on other used hosts, as long
+as the moves since the start are no more than so many a server and day. Density: what the running servers need, in hosts (cores or RAM, whichever
+is more), over the hosts in use, both summed over time.
 """
 import argparse
 import csv
@@ -48,6 +50,8 @@ class Replay:
     peak: int = 0
     rejected: int = 0
     decisions: int = 0
+    moves: int = 0
+    server_days: float = 0.0
     seconds: float = 0.0
     needed: float = 0.0
     used: float = 0.0
@@ -88,37 +92,69 @@ def lower_bound(trace: list[Arrival], cores: int, memory_mb: int) -> int:
 
 
 class Hosts:
-    """Identical hosts, and which servers are on them."""
+    """Identical hosts, and which servers are on them. ``where``: the row of each, ``on``: those of each row."""
 
     def __init__(self, count: int, cores: int, memory_mb: int, rules: Rules):
         self.table = HostTable(capacity=count)
         self.rules, self.cores, self.memory_mb = rules, cores, memory_mb
         self.where: dict[int, int] = {}
+        self.on: list[dict[int, Arrival]] = [{} for _ in range(count)]
         self.in_use = self.vcpus = self.memory = 0
         for number in range(count):
             self.table.put(HostRow(id=number, name=f"h{number:05}", node="", vcpus=cores, memory_mb=memory_mb, disk_gb=1))
 
-    def place(self, arrival: Arrival) -> bool:
+    def place(self, arrival: Arrival, away_from: frozenset[str] = frozenset()) -> bool:
         """Find a host; False: none has room."""
-        found = select(self.table, Request(arrival.vcpus, arrival.memory_mb, 0), rules=self.rules, now=0.0)
+        found = select(self.table, Request(arrival.vcpus, arrival.memory_mb, 0, excluded=away_from), rules=self.rules, now=0.0)
         if not found.hosts:
             return False
-        row = self.table.rows[found.hosts[0]]
+        self._put(arrival, self.table.rows[found.hosts[0]])
+        return True
+
+    def _put(self, arrival: Arrival, row: int) -> None:
         self.table.io_ops[row] = 0
         self.where[id(arrival)] = row
+        self.on[row][id(arrival)] = arrival
         self.in_use += self.table.servers[row] == 1
         self.vcpus, self.memory = self.vcpus + arrival.vcpus, self.memory + arrival.memory_mb
-        return True
 
     def leave(self, arrival: Arrival) -> None:
         """A server ends; one that was rejected is not here."""
         row = self.where.pop(id(arrival), None)
         if row is None:
             return
+        del self.on[row][id(arrival)]
         self.table.consume(row, arrival.vcpus, arrival.memory_mb, 0, sign=-1)
         self.table.io_ops[row] = 0
         self.in_use -= self.table.servers[row] == 0
         self.vcpus, self.memory = self.vcpus - arrival.vcpus, self.memory - arrival.memory_mb
+
+    def empty_some(self, budget: int, tries: int = 60) -> int:
+        """Move the servers of the least used hosts to other used ones, whole hosts only, with at most ``budget`` moves; how many were made."""
+        made = 0
+        used = sorted((row for row in range(len(self.on)) if self.on[row]), key=lambda row: (len(self.on[row]), self.table.vcpus_used[row]))
+        for row in used[:tries]:
+            if self.on[row] and made + len(self.on[row]) <= budget:
+                made += self._empty(row)
+        return made
+
+    def _empty(self, row: int) -> int:
+        # A server that would go to an empty host is no gain.
+        away = frozenset(name for other, name in enumerate(self.table.names) if other == row or not self.on[other])
+        moved = []
+        for arrival in sorted(self.on[row].values(), key=lambda one: -one.vcpus):
+            self.leave(arrival)
+            self.table.demand[arrival.vcpus, arrival.memory_mb] -= 1
+            moved.append(arrival)
+            if not self.place(arrival, away):
+                break
+        else:
+            return len(moved)
+        for arrival in moved:
+            self.leave(arrival)
+            self.table.consume(row, arrival.vcpus, arrival.memory_mb, 0)
+            self._put(arrival, row)
+        return 0
 
     @property
     def needed(self) -> float:
@@ -126,11 +162,19 @@ class Hosts:
         return max(self.vcpus / self.cores, self.memory / self.memory_mb)
 
 
-def replay(trace: list[Arrival], count: int, cores: int, memory_mb: int, rules: Rules, points: int = 500) -> Replay:
-    """Place the whole trace on ``count`` hosts."""
+HOUR, DAY = 3600.0, 86400.0
+
+
+def replay(trace: list[Arrival], count: int, cores: int, memory_mb: int, rules: Rules, points: int = 500, migrations: float = 0.0) -> Replay:
+    """Place the whole trace on ``count`` hosts. ``migrations``: how many moves a server and day may be made."""
     hosts, result = Hosts(count, cores, memory_mb, rules), Replay(count)
     last, every = trace[0].start, max(1, len(trace) // points)
+    tidy_at = last + HOUR
     for moment, arrived, left in events(trace):
+        if migrations and moment >= tidy_at:
+            tidy_at += HOUR
+            result.moves += hosts.empty_some(int(migrations * result.server_days) - result.moves)
+        result.server_days += len(hosts.where) * (moment - last) / DAY
         result.needed += hosts.needed * (moment - last)
         result.used += hosts.in_use * (moment - last)
         last = moment
@@ -162,6 +206,7 @@ def main() -> None:
     parser.add_argument("--memory-gb", type=int, default=192, help="of a host")
     parser.add_argument("--filters", default="ComputeFilter", help="names, separated by commas; room for vCPUs and RAM is always asked for")
     parser.add_argument("--weights", nargs="*", default=["best_fit_weight_multiplier=1"], metavar="NAME=VALUE", help="all others are 0")
+    parser.add_argument("--migrations-per-day", type=float, default=0.0, metavar="N", help="moves a server and day that may be made to empty hosts")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N lines of the trace")
     parser.add_argument("--png", metavar="FILE", help="draw needed hosts and hosts in use over time, of the run on 3 %% more than the lower bound")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
@@ -172,9 +217,10 @@ def main() -> None:
     print(f"{len(trace)} servers; lower bound {bound} hosts of {args.cores} cores and {args.memory_gb} GB")
     runs = {}
     for name, count in (("unbounded", 3 * bound), ("bound", bound), ("bound + 3 %", round(1.03 * bound))):
-        runs[name] = run = replay(trace, count, args.cores, memory_mb, rules)
+        runs[name] = run = replay(trace, count, args.cores, memory_mb, rules, migrations=args.migrations_per_day)
         print(f"{name:>12}: {count} hosts, peak {run.peak} ({run.peak / bound:.3f} of the bound), density {run.density:.3f}, "
-              f"{run.rejected} rejected, {run.decisions / run.seconds:.0f} decisions/s", flush=True)
+              f"{run.rejected} rejected, {run.moves / run.server_days:.2f} moves a server and day, {run.decisions / run.seconds:.0f} decisions/s",
+              flush=True)
     if args.png:
         import line_chart
         curve = runs["bound + 3 %"].curve

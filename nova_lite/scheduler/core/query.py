@@ -34,5 +34,6 @@ class Query:
         """Count a server of this request on a row, in the table and in the request's own columns."""
         request = self.request
         self.table.consume(row, request.vcpus, request.memory_mb, request.disk_gb)
+        self.table.demand[request.vcpus, request.memory_mb] += 1
         if self.group_count is not None:
             self.group_count[row] += 1

@@ -107,6 +107,7 @@ def _fill(query, rules, rows, checks, board, count, rng, names, weights):
 def undo(table: HostTable, request: Request, host: str) -> None:
     """Take back what ``select`` counted for one server on a host. A host that left the table is fine."""
     row = table.rows.get(host)
+    table.demand[request.vcpus, request.memory_mb] -= 1
     if row is not None:
         table.consume(row, request.vcpus, request.memory_mb, request.disk_gb, sign=-1)
 

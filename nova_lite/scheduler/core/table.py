@@ -6,6 +6,7 @@ Filled by ``scheduler.hosts``; read by filters and weighers; changed by ``select
 """
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
 import numpy as np
@@ -95,6 +96,7 @@ class HostTable:
     """Rows are added, replaced and removed by host name at a cost that does not grow with the table.
 
     A row's number changes when another row is removed: keep names, not numbers. ``default_zone``: zone of hosts in no zone aggregate.
+    ``demand``: how many servers of each size (vCPUs, MB) were placed with this table.
     """
 
     def __init__(self, default_zone: str = "nova", capacity: int = 64):
@@ -104,6 +106,7 @@ class HostTable:
         self.nodes: list[str] = []
         self.addresses: list[str] = []
         self.rows: dict[str, int] = {}
+        self.demand: Counter[tuple[int, int]] = Counter()
         self.aggregates: dict[int, Aggregate] = {}
         self.zones = Interner()
         self.aggregate_sets = Interner()

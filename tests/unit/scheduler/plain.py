@@ -334,6 +334,25 @@ def weight_columns(rows, request: Request) -> list[tuple[str, float, float, list
     ]
 
 
+def full(host: HostRow) -> float:
+    """How full a host is: parts of what it may promise of vCPUs and of RAM, added."""
+    parts = ((host.vcpus_used, (host.vcpus - host.vcpus_reserved) * host.vcpu_ratio),
+             (host.memory_mb_used, (host.memory_mb - host.memory_mb_reserved) * host.memory_ratio))
+    return sum(used / max(math.floor(cap), 1) for used, cap in parts)
+
+
+def lost_servers(host: HostRow, request: Request, demand: dict[tuple[int, int], int]) -> float:
+    """How many servers fewer fit once the request is there, each size by its share of demand."""
+    vcpus = math.floor((host.vcpus - host.vcpus_reserved) * host.vcpu_ratio) - host.vcpus_used
+    memory = math.floor((host.memory_mb - host.memory_mb_reserved) * host.memory_ratio) - host.memory_mb_used
+    lost = 0.0
+    for (size_vcpus, size_memory), count in demand.items():
+        before = min(vcpus // size_vcpus, memory // size_memory)
+        after = min((vcpus - request.vcpus) // size_vcpus, (memory - request.memory_mb) // size_memory)
+        lost += (before - after) * count / sum(demand.values())
+    return lost
+
+
 def multiplier_of(host: HostRow, option: str, base: float) -> float:
     """The least of what the host's aggregates say, else the option; a value that is no number counts as not said."""
     try:

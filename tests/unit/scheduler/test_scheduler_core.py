@@ -66,6 +66,31 @@ def test_each_filter_equals_its_plain_reading(name, data):
         assert check(picked).tolist() == expected[::2]
 
 
+@FEW
+@given(plain.host_lists, plain.requests, st.dictionaries(st.tuples(st.integers(1, 4), st.integers(1, 6)), st.integers(1, 9), max_size=6))
+def test_weights_of_packing_equal_their_plain_reading(rows, request, demand):
+    table = plain.table_of(rows)
+    table.demand.update(demand)
+    query = Query(table, request, Options(), NOW)
+    raw = weighers.WEIGHERS["BestFitWeigher"].prepare(query)
+    assert raw(slice(0, len(rows))) == pytest.approx([plain.full(row) for row in rows])
+    raw = weighers.WEIGHERS["HolesWeigher"].prepare(query)
+    expected = [plain.lost_servers(row, request, demand) for row in rows]
+    assert (raw is None and not demand) or raw(slice(0, len(rows))) == pytest.approx(expected)
+    assert raw is None or [raw(slice(row, row + 1))[0] for row in range(len(rows))] == pytest.approx(expected)
+
+
+def test_a_small_server_goes_where_no_larger_one_loses_its_room():
+    table = table_of(host("odd", vcpus=9, vcpus_used=0, memory_mb=99), host("even", id=2, vcpus=12, vcpus_used=4, memory_mb=99))
+    rules = Rules(Options(enabled_filters=(), multipliers={
+        "holes_weight_multiplier": 2.0, "best_fit_weight_multiplier": 1.0, "ram_weight_multiplier": 0.0, "cpu_weight_multiplier": 0.0}))
+    table.demand[8, 8] = 5
+    assert select(table, ROOM, rules=rules, now=NOW).hosts == ("odd",)
+    assert select(table, ROOM, rules=rules, now=NOW).hosts == ("even",)
+    undo(table, ROOM, "odd")
+    assert table.demand[ROOM.vcpus, ROOM.memory_mb] == 1
+
+
 def grown(rows, name, request):
     """The rows after one server of the request was placed on ``name``."""
     group = request.group

@@ -1,5 +1,6 @@
 """The replay of a trace against the core: bounds and densities worked out another way, refusals where room is short, and the chart."""
 import collections
+import dataclasses
 import json
 import math
 import pathlib
@@ -95,3 +96,27 @@ def test_a_wrong_weigher_or_trace_is_refused(tmp_path):
     (tmp_path / "odd.csv").write_text("start_s,end_s,cores,ram_gb,batch\n1,2,many,3,4\n")
     with pytest.raises(ValueError):
         simulation.read(str(tmp_path / "odd.csv"))
+
+
+def test_emptying_hosts_packs_more_densely_within_its_allowance(trace):
+    first = trace[0].start
+    slow = [dataclasses.replace(one, start=first + 60 * (one.start - first), end=first + 60 * (one.end - first)) for one in trace]
+    weights = rules("ram_weight_multiplier=1", "holes_weight_multiplier=1")
+    bound = simulation.lower_bound(slow, CORES, MEMORY)
+    plain, tidied = (simulation.replay(slow, 3 * bound, CORES, MEMORY, weights, migrations=rate) for rate in (0.0, 1.0))
+    assert plain.moves == 0 < tidied.moves <= tidied.server_days
+    assert tidied.density > plain.density
+    assert (tidied.rejected, tidied.needed) == (plain.rejected, pytest.approx(plain.needed))
+
+
+def test_hosts_are_emptied_whole_or_not_at_all():
+    hosts = simulation.Hosts(4, 8, 8192, rules("ram_weight_multiplier=1"))
+    small = [simulation.Arrival(0.0, math.inf, 1, 1024) for _ in range(4)]
+    large = simulation.Arrival(0.0, math.inf, 7, 1024)
+    assert all(hosts.place(one) for one in small[:3]) and hosts.in_use == 3
+    assert hosts.empty_some(budget=0) == 0
+    assert hosts.empty_some(budget=1) == 1 and hosts.in_use == 2
+    assert hosts.empty_some(budget=9) == 1 and hosts.in_use == 1
+    assert hosts.place(large) and hosts.in_use == 2
+    assert hosts.empty_some(budget=9) == 0
+    assert sum(hosts.table.vcpus_used[:4]) == 10 and sum(len(row) for row in hosts.on) == 4

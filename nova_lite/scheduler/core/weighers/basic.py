@@ -3,6 +3,9 @@ import numpy as np
 
 from nova_lite.scheduler.core.weighers.rule import Weigher
 
+SIZES = 8
+"""How many sizes of servers, the most frequent ones, a hole is measured by."""
+
 
 def column(name):
     """A weigher that is one column as it stands."""
@@ -19,6 +22,31 @@ def best_fit(query):
                          + table.memory_used[rows] / np.maximum(table.memory_cap[rows], 1.0))
 
 
+def holes(query):
+    """How many servers of the sizes that are asked for would find no room any more, if this one went there; each size by its share of demand.
+
+    Sizes are learned from what was placed since the scheduler's start. A host that loses none has room left over that fits just this request.
+    """
+    table, request = query.table, query.request
+    sizes = [(size, count) for size, count in table.demand.most_common(SIZES) if count > 0]
+    if not sizes:
+        return None
+    total = sum(count for _size, count in sizes)
+
+    def lost(rows):
+        vcpus, memory = table.vcpus_cap[rows] - table.vcpus_used[rows], table.memory_cap[rows] - table.memory_used[rows]
+        found = np.zeros(len(vcpus))
+        for (size_vcpus, size_memory), count in sizes:
+            before = _slots(vcpus, memory, size_vcpus, size_memory)
+            found += (before - _slots(vcpus - request.vcpus, memory - request.memory_mb, size_vcpus, size_memory)) * (count / total)
+        return found
+    return lost
+
+
+def _slots(vcpus, memory, size_vcpus, size_memory):
+    return np.floor(np.minimum(vcpus / max(size_vcpus, 1), memory / max(size_memory, 1)))
+
+
 WEIGHERS = (
     Weigher("RAMWeigher", column("memory_free"), "ram_weight_multiplier", floor=0.0),
     Weigher("CPUWeigher", column("vcpus_free"), "cpu_weight_multiplier", floor=0.0),
@@ -27,5 +55,6 @@ WEIGHERS = (
     Weigher("BuildFailureWeigher", column("build_failures"), "build_failure_weight_multiplier", default=1000000.0, sign=-1.0, consumes=False),
     Weigher("NumInstancesWeigher", column("servers"), "num_instances_weight_multiplier", default=0.0),
     Weigher("HypervisorVersionWeigher", column("hypervisor_version"), "hypervisor_version_weight_multiplier", consumes=False),
+    Weigher("HolesWeigher", holes, "holes_weight_multiplier", default=0.0, sign=-1.0),
     Weigher("BestFitWeigher", best_fit, "best_fit_weight_multiplier", default=0.0),
 )
