@@ -168,7 +168,7 @@ class FakeDriver(driver.Driver):
         self.hypervisor = hypervisor or FakeHypervisor()
         machines = {} if machines is None else machines
         machines[host] = self.hypervisor
-        self._moves = FakeMoves(self, host, machines, move_seconds)
+        self._moves = FakeMoves(self, host, machines, move_seconds, self._bases)
 
     # ---- host ----------------------------------------------------------------------------------------------------
     def start_host(self, on_event: Callable[[types.LifecycleEvent], None]) -> None:
@@ -204,11 +204,11 @@ class FakeDriver(driver.Driver):
     def create_disks(self, guest: types.Guest, fetch: driver.Fetch) -> None:
         present = self.hypervisor.bases_by_server.get(guest.server_id)
         if present is None or any(disk.kind == "rescue" for disk in guest.disks):
-            self.hypervisor.bases_by_server[guest.server_id] = (present or frozenset()) | self.fetch_bases(guest, fetch)
+            self.hypervisor.bases_by_server[guest.server_id] = (present or frozenset()) | self._bases(guest, fetch)
 
     def stage_disks(self, guest: types.Guest, fetch: driver.Fetch, keep: Iterable[str] = ()) -> None:
         self.hypervisor.staged.pop(guest.server_id, None)
-        self.hypervisor.staged[guest.server_id] = self.fetch_bases(guest, fetch)
+        self.hypervisor.staged[guest.server_id] = self._bases(guest, fetch)
 
     def stage_resized(self, guest: types.Guest) -> None:
         concurrency.sleep(self._delay)
@@ -240,7 +240,7 @@ class FakeDriver(driver.Driver):
         content = bytes(4096) if raw else image_format.empty_qcow2(root.size_mb << 20)
         take(iter((content,)), len(content))
 
-    def fetch_bases(self, guest: types.Guest, fetch: driver.Fetch) -> frozenset[str]:
+    def _bases(self, guest: types.Guest, fetch: driver.Fetch) -> frozenset[str]:
         """Ids of the images that the guest's disks are made from, fetched and checked."""
         concurrency.sleep(self._delay)
         bases = set()

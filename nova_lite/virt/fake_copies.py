@@ -1,6 +1,6 @@
 """How what fake guests have written goes from host to host: real bytes in the real protocol, kept in memory."""
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from nova_lite import exception
 from nova_lite.virt import types
@@ -11,10 +11,10 @@ NAME = "disk"
 
 
 class FakeCopies(Copies):
-    """``driver``: a FakeDriver."""
+    """``driver``: a FakeDriver; ``fetch_bases(guest, fetch)``: have the images that its disks are made from here."""
 
-    def __init__(self, driver):
-        self._driver = driver
+    def __init__(self, driver, fetch_bases: Callable):
+        self._driver, self._fetch_bases = driver, fetch_bases
 
     @property
     def _here(self):
@@ -41,7 +41,7 @@ class FakeCopies(Copies):
 
     def prepare(self, guest: types.Guest, fetch: Fetch) -> None:
         with contextlib.suppress(exception.ImageNotFound):
-            self._driver.fetch_bases(guest, fetch)
+            self._fetch_bases(guest, fetch)
 
     def receive(self, guest: types.Guest, key: str, files: list[DiskFile], pull: Pull, fetch: Fetch) -> None:
         here, server_id = self._here, guest.server_id

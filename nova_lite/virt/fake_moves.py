@@ -1,5 +1,6 @@
 """How fake guests move between the fake machines of one process: with real bookkeeping, in as much time as they are told to take."""
 import base64
+from collections.abc import Callable
 
 from nova_lite import clock, concurrency, exception
 from nova_lite.virt import types
@@ -13,12 +14,15 @@ STEP_SECONDS = 0.05
 
 
 class FakeMoves(Moves):
-    """``driver``: a FakeDriver; ``machines``: the FakeHypervisor of each host by name; ``seconds``: how long a guest that runs takes."""
+    """``driver``: a FakeDriver; ``machines``: the FakeHypervisor of each host by name; ``seconds``: how long a guest that runs takes.
 
-    def __init__(self, driver, host: str, machines: dict, seconds: float):
+    ``fetch_bases(guest, fetch)``: have the images that its disks are made from here.
+    """
+
+    def __init__(self, driver, host: str, machines: dict, seconds: float, fetch_bases: Callable):
         self._driver = driver
         self._live = FakeLive(driver, host, machines, seconds)
-        self._copies = FakeCopies(driver)
+        self._copies = FakeCopies(driver, fetch_bases)
 
     def live(self) -> Live:
         return self._live
