@@ -13,7 +13,7 @@ from nova_lite.virt.libvirt.xml.backup import Backup, BackupDisk
 from nova_lite.virt.libvirt.xml.element import to_text
 from nova_lite.virt.types import PowerState
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 4 << 20
 
 
 def take(on_domain, state_path: str, guest: types.Guest, state: PowerState, consume) -> None:
