@@ -1,5 +1,7 @@
 """nova-lite-manage as an operator types it."""
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -69,3 +71,15 @@ def test_counters_are_recounted_and_keys_rotated(cloud):
 def test_wrong_words_are_a_usage_error(cloud):
     assert "invalid choice" in manage(cloud, "db", "sing", status=2)
     assert "usage" in manage(cloud, status=2)
+
+
+def test_the_auditor_says_what_is_at_odds(cloud):
+    with contextlib.closing(sqlite3.connect(cloud.daemon.folder / "state" / "nova-lite.db", timeout=30)) as books:
+        books.execute("UPDATE hosts SET vcpus_used = vcpus_used + 3")
+        books.commit()
+        found = json.loads(manage(cloud, "audit", "--json", "--settle", "0.1", status=1))
+        assert [(finding["kind"], finding["host"]) for finding in found] == [("usage", "host1")] and "vcpus_used is 3" in found[0]["what"]
+        assert manage(cloud, "audit", "--settle", "0", status=1).endswith("1 differences\n")
+        books.execute("UPDATE hosts SET vcpus_used = vcpus_used - 3")
+        books.commit()
+    assert manage(cloud, "audit") == "0 differences\n"
