@@ -1,7 +1,7 @@
 """The door to SQLAlchemy: one Database for a process, read and write transactions, and errors of the drivers told in our words.
 
 SQLite runs in WAL mode; a write transaction takes a lock of this process and then ``BEGIN IMMEDIATE``, so writers queue instead of
-failing. PostgreSQL goes through pg8000 and MariaDB through PyMySQL: both are pure Python, so a query that waits lets other green threads run.
+failing. PostgreSQL goes through psycopg and MariaDB through PyMySQL; a query that waits lets other green threads run.
 No green thread may yield (send, sleep, spawn and wait) inside ``write``: commit first, then ring.
 """
 import contextlib
@@ -19,7 +19,7 @@ IDLE = 1.0
 """Seconds after which a connection has to prove that it lives before it is used."""
 DEADLOCKS = ("40001", "40P01", 1213, 1205, "0A000", "26000")
 """Errors after which the same transaction may well succeed: deadlocks, and (the last two) a prepared statement that a migration made invalid."""
-DRIVERS = {"postgresql": "postgresql+pg8000", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
+DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 
 
 class Database:
@@ -48,12 +48,13 @@ class Database:
         if self.url.get_backend_name() == "mysql":
             options["connect_args"] = {"connect_timeout": 10, "charset": "utf8mb4"}
         else:
-            options["connect_args"] = {"timeout": None}
+            options["connect_args"] = {"connect_timeout": 10}
+            # psycopg's cursor forgets the count when it is closed, which for an INSERT is before anybody asks.
+            options["execution_options"] = {"preserve_rowcount": True}
         engine = sa.create_engine(self.url, **options)
         if self.url.get_backend_name() == "postgresql":
             from nova_lite.db import postgresql
-            postgresql.parse_once()
-            event.listen(engine, "do_connect", lambda _dialect, _record, args, parameters: postgresql.Connection(*args, **parameters))
+            event.listen(engine, "do_connect", lambda _dialect, _record, args, parameters: postgresql.Connection.connect(*args, **parameters))
         _ping_the_idle(engine)
         return engine
 
@@ -153,18 +154,21 @@ def _translated():
 def _is_deadlock(original: BaseException | None) -> bool:
     if isinstance(original, sqlite3.OperationalError):
         return "locked" in str(original)
-    first = original.args[0] if original is not None and original.args else None
-    return (first.get("C") if isinstance(first, dict) else first) in DEADLOCKS
+    return _code(original) in DEADLOCKS
+
+
+def _code(original: BaseException | None):
+    """PostgreSQL's SQLSTATE, MariaDB's error number, else None."""
+    state = getattr(original, "sqlstate", None)
+    return state or (original.args[0] if original is not None and original.args else None)
 
 
 def _is_disconnect(error: sa.exc.DBAPIError) -> bool:
     original = error.orig
-    first = original.args[0] if original is not None and original.args else None
     if isinstance(original, sqlite3.OperationalError):
         return "unable to open" in str(original) or "disk" in str(original)
     # 2002/2003/2006/2013: MariaDB's client cannot connect or lost the connection; 57P0x: PostgreSQL shuts down.
-    code = first.get("C") if isinstance(first, dict) else first
-    return code in (2002, 2003, 2006, 2013, "57P01", "57P02", "57P03", "08006", "08001", "53300", 1040)
+    return _code(original) in (2002, 2003, 2006, 2013, "57P01", "57P02", "57P03", "08006", "08001", "53300", 1040)
 
 
 def is_duplicate(error: sa.exc.IntegrityError) -> bool:

@@ -2,7 +2,7 @@
 import signal
 import uuid
 
-import pg8000.native
+import psycopg
 
 from tests.services.service import Service
 
@@ -22,7 +22,7 @@ class PostgreSQL(Service):
         return self._url("postgres")
 
     def _url(self, database: str) -> str:
-        return f"postgresql+pg8000://nova@{self.address}:{self.port}/{database}"
+        return f"postgresql://nova@{self.address}:{self.port}/{database}"
 
     def prepare(self) -> None:
         self.run("initdb", "--pgdata", str(self.folder / "data"), "--username", "nova", "--auth", "trust", "--no-sync",
@@ -41,7 +41,7 @@ class PostgreSQL(Service):
     def answers(self) -> bool:
         try:
             self._execute("SELECT 1")
-        except (pg8000.native.InterfaceError, pg8000.native.DatabaseError):
+        except psycopg.Error:
             return False
         return True
 
@@ -52,8 +52,5 @@ class PostgreSQL(Service):
         return self._url(name)
 
     def _execute(self, statement: str) -> None:
-        connection = pg8000.native.Connection("nova", host=self.address, port=self.port, database="postgres", timeout=10)
-        try:
-            connection.run(statement)
-        finally:
-            connection.close()
+        with psycopg.connect(f"postgresql://nova@{self.address}:{self.port}/postgres", autocommit=True, connect_timeout=10) as connection:
+            connection.execute(statement)

@@ -2,7 +2,7 @@
 import os
 import socket
 
-import pg8000.dbapi
+import psycopg
 import pymysql
 import pytest
 import sqlalchemy
@@ -33,7 +33,7 @@ def test_database_survives_a_crash_and_is_gone_at_the_end(service):
             assert connection.execute(sqlalchemy.text("SELECT number FROM kept")).scalar_one() == 7
         engine.dispose()
         server.kill()
-        with pytest.raises((pg8000.dbapi.Error, pymysql.err.MySQLError)):
+        with pytest.raises((psycopg.Error, pymysql.err.MySQLError)):
             server.fresh_database()
         server.start()
         assert server.fresh_database()

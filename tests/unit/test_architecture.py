@@ -56,7 +56,7 @@ DOORS = {
     "numpy": ("numpy", ["scheduler.core"]),
     "oslo_config": ("oslo.config", ["config", "policy"]),
     "oslo_policy": ("oslo.policy", ["policy"]),
-    "pg8000": ("pg8000", ["db"]),
+    "psycopg": ("psycopg", ["db"]),
     "prometheus_client": ("prometheus-client", ["service"]),
     "pycdlib": ("pycdlib", ["virt.libvirt"]),
     "pymysql": ("PyMySQL", ["db"]),
