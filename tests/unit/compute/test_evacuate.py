@@ -7,7 +7,7 @@ from nova_lite.compute.worker.watch import Watcher
 from nova_lite.db import hosts
 from nova_lite.db import servers as servers_
 from nova_lite.virt.fake import FakeDriver
-from nova_lite.virt.fake_moves import FakeMoves
+from nova_lite.virt.moves import Moves
 from tests.unit.compute.hosts_in_a_row import CTX, Row
 
 
@@ -104,7 +104,10 @@ OWNERS: dict[str, str] = {}
 """Whose each server's files are, on the storage of all hosts of SharingDriver."""
 
 
-class SharingMoves(FakeMoves):
+class SharingMoves(Moves):
+    def __init__(self, driver):
+        self._driver = driver
+
     def reaches(self, server_id):
         return server_id in OWNERS
 
@@ -122,7 +125,7 @@ class SharingDriver(FakeDriver):
 
     def __init__(self, host, **rest):
         super().__init__(host, **rest)
-        self._host, self._moves = host, SharingMoves(self, host, {}, 0)
+        self._host, self._moves = host, SharingMoves(self)
 
     def guest_files(self):
         return {server_id for server_id, owner in OWNERS.items() if owner == self._host}
