@@ -29,7 +29,18 @@ ARRIVAL_SECONDS = 60.0
 
 
 def live_migrate(job: Job) -> None:
-    """Ends the task itself. What fails leaves the server where it was, and running."""
+    """Ends the task itself. What fails leaves the server where it was, and running. Raises Unavailable where the end cannot be known yet."""
+    try:
+        _live_migrate(job)
+    except (exception.TaskLost, exception.Unavailable):
+        raise
+    except Exception as error:
+        # A task that ended here would leave the books without knowing where the guest is.
+        LOG.exception("the move of server %s waits for the sweep", job.server.id)
+        raise exception.Unavailable(f"The move of server {job.server.id} goes on later: {error}") from error
+
+
+def _live_migrate(job: Job) -> None:
     if job.shop.host != job.server.host:
         _settle_here(job)
         return

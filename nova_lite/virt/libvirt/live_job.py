@@ -21,9 +21,12 @@ def running_xml(domain) -> str:
 def migrate(domain, place: dict, xml: str, targets: list[str], block: str | None, settings: LiveSettings) -> None:
     """Send the guest and return when it runs there. ``block``: None, ``top`` (what it has on its base images) or ``whole``.
 
-    Raises HypervisorError whatever happened: an error of libvirt's could be taken for one of the link, over which the call would run again.
+    Without ``place["live"]`` the guest stands still while its memory moves. Raises HypervisorError whatever happened: an error of libvirt's
+    could be taken for one of the link, over which the call would run again.
     """
-    flags = (libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST)
+    flags = libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
+    if place["live"]:
+        flags |= libvirt.VIR_MIGRATE_LIVE
     parameters = {libvirt.VIR_MIGRATE_PARAM_URI: place["migrate_uri"], libvirt.VIR_MIGRATE_PARAM_LISTEN_ADDRESS: place["listen"],
                   libvirt.VIR_MIGRATE_PARAM_DEST_XML: xml, libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: xml}
     if block is not None:
@@ -33,9 +36,9 @@ def migrate(domain, place: dict, xml: str, targets: list[str], block: str | None
         flags |= libvirt.VIR_MIGRATE_UNSAFE
     if settings.bandwidth:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = settings.bandwidth
-    if settings.post_copy:
+    if settings.post_copy and place["live"]:
         flags |= libvirt.VIR_MIGRATE_POSTCOPY
-    elif settings.auto_converge:
+    elif settings.auto_converge and place["live"]:
         flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
     if settings.native_tls:
         flags |= libvirt.VIR_MIGRATE_TLS
@@ -58,9 +61,9 @@ def set_downtime(domain, milliseconds: int) -> None:
     domain.migrateSetMaxDowntime(milliseconds, 0)
 
 
-def hurry(domain, settings: LiveSettings) -> None:
+def hurry(domain, post_copy: bool) -> None:
     """Come to an end: post-copy where that is permitted, else stop the guest until it is there."""
-    if settings.post_copy:
+    if post_copy:
         domain.migrateStartPostCopy(0)
     else:
         domain.suspend()
@@ -92,7 +95,7 @@ def _is_coming(domain) -> bool:
         domain.jobInfo()
     except libvirt.libvirtError as error:
         # libvirt tells of a migration's progress at its source only.
-        if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID:
+        if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_OPERATION_INVALID):
             return True
         raise
     return False
