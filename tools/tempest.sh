@@ -1,11 +1,12 @@
 #!/bin/bash
 # Run unmodified Tempest against an all-in-one cloud started for it; print counts, failures and reasons of skips.
 #
-# usage: tools/tempest.sh [-d libvirt|fake] [-c N] [-l FILE] [-x REGEX] [-k] REGEX
+# usage: tools/tempest.sh [-d libvirt|fake] [-c N] [-H N] [-l FILE] [-x REGEX] [-k] REGEX
 #   REGEX    tests to run, e.g. '^tempest\.api\.compute\.flavors'
 #   -l FILE  run the tests named in this file instead, one a line
 #   -x REGEX leave out the tests that match, besides those of tools/tempest.exclude
 #   -d       hypervisor driver (default: libvirt)
+#   -H N     hosts that the fake driver plays (default: 2)
 #   -c N     so many tests at once (default: 1)
 #   -k       keep the workspace and leave the cloud running; its folder is printed
 #   -h       print this
@@ -18,11 +19,12 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$root/tools/tempest.sh"; }
 TEMPEST='tempest==47.0.0'
 
-driver=libvirt concurrency=1 keep=0 load='' exclude=''
-while getopts d:c:l:x:kh option; do
+driver=libvirt concurrency=1 keep=0 load='' exclude='' played=2
+while getopts d:c:H:l:x:kh option; do
     case $option in
         d) driver=$OPTARG ;;
         c) concurrency=$OPTARG ;;
+        H) played=$OPTARG ;;
         l) load=$OPTARG ;;
         x) exclude=$OPTARG ;;
         k) keep=1 ;;
@@ -33,7 +35,7 @@ done
 shift $((OPTIND - 1))
 regex=${1:-}
 # The fake driver plays several hosts; libvirt is on this machine alone.
-fake_hosts=2 several=true hosts=2
+fake_hosts=$played several=true hosts=$played
 [[ $driver == fake ]] || several=false hosts=1
 [[ $driver == libvirt || $driver == fake ]] && [[ -n $regex || -r $load ]] || { usage >&2; exit 2; }
 venv=${NOVA_LITE_TEMPEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/nova-lite/tempest-venv}
