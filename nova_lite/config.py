@@ -62,9 +62,13 @@ SCHEDULER = (
     cfg.FloatOpt("hypervisor_version_weight_multiplier", default=1.0, help="Weight of newer hypervisors; negative prefers older ones."),
     cfg.FloatOpt("soft_affinity_weight_multiplier", default=1.0, help="Weight of servers of the same group, where its policy is soft-affinity."),
     cfg.FloatOpt("soft_anti_affinity_weight_multiplier", default=1.0, help="Weight against servers of the same soft-anti-affinity group."),
-    cfg.FloatOpt("holes_weight_multiplier", default=0.0, help="Weight of hosts where the server takes no room that servers of sizes in demand "
-                 "would find: 2 with best_fit_weight_multiplier = 1 packs most densely."),
+    cfg.FloatOpt("holes_weight_multiplier", default=0.0, help="Weight of full hosts where the server takes no room that servers of the sizes in demand "
+                 "would find: packs denser than best fit."),
     cfg.FloatOpt("best_fit_weight_multiplier", default=0.0, help="Weight of full hosts, vCPUs and RAM together: keeps large holes whole."),
+    cfg.ListOpt("metrics_weight_setting", default=[], help="Metrics that hosts are weighed by, with ratios: cpu.percent=-1.0, cpu.iowait.percent=-2"),
+    cfg.FloatOpt("metrics_weight_multiplier", default=1.0, help="Weight of the sum of these."),
+    cfg.BoolOpt("metrics_required", default=True, help="Refuse hosts that do not tell them, as MetricsFilter does; else such hosts come last."),
+    cfg.FloatOpt("metrics_weight_of_unavailable", default=-10000.0, help="The sum of hosts that do not tell them."),
     cfg.DictOpt("weight_multipliers", default={}, help="Multipliers of weighers that other packages bring: rack_weight_multiplier:2.0"),
     cfg.IntOpt("max_io_ops_per_host", default=8, min=1, help="Builds and moves under way on one host (IoOpsFilter, AggregateIoOpsFilter)."),
     cfg.IntOpt("max_instances_per_host", default=50, min=1, help="Servers on one host (NumInstancesFilter, AggregateNumInstancesFilter)."),
@@ -85,6 +89,8 @@ COMPUTE = (
     cfg.IntOpt("reserved_host_cpus", default=0, min=0, help="Cores kept for the host itself."),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that are in no zone aggregate."),
     cfg.StrOpt("default_schedule_zone", help="Zone of servers that ask for none; any zone if not set."),
+    cfg.ListOpt("compute_monitors", default=[], help="What each host tells about its load for MetricsWeigher: cpu. One write a host every three "
+                "report_interval, so off by default."),
     cfg.IntOpt("max_concurrent_builds", default=10, min=0, help="Guests that one host builds at once; 0 is no limit."),
     cfg.IntOpt("max_concurrent_live_migrations", default=1, min=0, help="Running guests that leave one host at once; 0 is no limit."),
     cfg.IntOpt("shutdown_timeout", default=60, min=0, help="Seconds that a guest has to shut down before its power is cut."),

@@ -2,7 +2,7 @@
 """Replay a trace of servers against the scheduler's core: how many hosts are needed, how full they are, what is refused, decisions a second.
 
     tools/with_venv.sh python tools/simulate_placement.py TRACE --weights best_fit_weight_multiplier=1
-    tools/with_venv.sh python tools/simulate_placement.py TRACE --weights holes_weight_multiplier=2 best_fit_weight_multiplier=1 --png packed.png
+    tools/with_venv.sh python tools/simulate_placement.py TRACE --weights holes_weight_multiplier=1 --png packed.png
 
 TRACE: lines ``start_s,end_s,cores,ram_gb,batch`` in order of arrival, plain or gzip; no ``end_s``: still running at the end. Three runs on
 identical, empty hosts without over-commit: on more hosts than can be needed (the peak of hosts in use), on as many as the lower bound, and on

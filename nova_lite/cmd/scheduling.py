@@ -20,6 +20,7 @@ def settings(conf) -> Settings:
     values = {name: conf.scheduler[name] for name in conf.scheduler if name in known}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     values["max_servers_per_host"] = conf.scheduler.max_instances_per_host
+    values["metrics_weight_setting"] = _ratios(conf.scheduler.metrics_weight_setting)
     multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
     try:
         multipliers |= {name: float(text) for name, text in conf.scheduler.weight_multipliers.items()}
@@ -29,6 +30,14 @@ def settings(conf) -> Settings:
         host=conf.host, options=Options(multipliers=multipliers, **values), default_zone=conf.compute.default_availability_zone,
         default_schedule_zone=conf.compute.default_schedule_zone, max_attempts=conf.scheduler.max_attempts, down_time=conf.service.down_time,
         refresh_interval=conf.scheduler.refresh_interval, hear_interval=min(5.0, conf.service.report_interval))
+
+
+def _ratios(texts: list[str]) -> tuple[tuple[str, float], ...]:
+    pairs = [text.partition("=") for text in texts]
+    try:
+        return tuple((name.strip(), float(ratio)) for name, _equals, ratio in pairs)
+    except ValueError as error:
+        raise exception.ConfigurationError(reason=f"scheduler.metrics_weight_setting: {error}")
 
 
 def manager(here: Site, fail, *more) -> Manager:

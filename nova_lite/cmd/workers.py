@@ -10,6 +10,7 @@ from nova_lite.compute.worker.departures import Departures
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.compute.worker.live_arrivals import LiveArrivals
 from nova_lite.compute.worker.manager import ComputeWorker
+from nova_lite.compute.worker.monitor import Monitor
 from nova_lite.compute.worker.transfer import Channel, DiskServer
 from nova_lite.compute.worker.watch import Watcher
 from nova_lite.db import hosts as hosts_
@@ -61,7 +62,8 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon.on_stop(disks.stop)
     daemon.on_start(watcher.come_back)
     daemon.on_return(watcher.come_back)
-    daemon.on_start(lambda: put_inventory(here, driver, host, epoch))
+    monitor = Monitor() if "cpu" in conf.compute.compute_monitors else None
+    daemon.on_start(lambda: put_inventory(here, driver, host, epoch, monitor))
     daemon.on_start(lambda: put_back.at_start(shop))
     daemon.on_start(lambda: worker.sweep(starting=True))
     if conf.compute.resume_guests_state_on_host_boot:
@@ -69,7 +71,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemons.serve(here, daemon, ComputeInterface, worker, host)
     daemons.serve(here, daemon, LiveInterface, arrivals, host)
     daemons.serve(here, daemon, DepartureInterface, Departures(shop, disks, worker.is_busy), host)
-    daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch))
+    daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch, monitor))
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
     daemon.every(conf.service.sweep_interval * 6, watcher.remove_leftovers)
@@ -92,8 +94,8 @@ def _turns(count: int) -> concurrency.Semaphore | None:
     return concurrency.Semaphore(count) if count else None
 
 
-def put_inventory(here: Site, driver, host: str, epoch: int) -> None:
-    """Tell the database what the host has."""
+def put_inventory(here: Site, driver, host: str, epoch: int, monitor: Monitor | None = None) -> None:
+    """Tell the database what the host has, and with a monitor how busy it is."""
     found, conf = driver.inventory(), here.conf
     with here.db.write() as tx:
         hosts_.put_inventory(
@@ -103,7 +105,7 @@ def put_inventory(here: Site, driver, host: str, epoch: int) -> None:
             memory_mb_reserved=conf.compute.reserved_host_memory_mb, disk_gb_reserved=-(-conf.compute.reserved_host_disk_mb // GB_IN_MB),
             vcpu_ratio=conf.compute.cpu_allocation_ratio, memory_ratio=conf.compute.ram_allocation_ratio,
             disk_ratio=conf.compute.disk_allocation_ratio, cpu_info=found.cpu_info, supported=[list(item) for item in found.supported],
-            traits=list(found.traits))
+            traits=list(found.traits), metrics=monitor.cpu() if monitor is not None else {})
 
 
 def _driver(conf, host: str, machines: dict):

@@ -23,6 +23,7 @@ COMPUTE = "nova-compute"
 INVENTORY = (
     "hypervisor_hostname", "hypervisor_type", "hypervisor_version", "host_ip", "vcpus", "memory_mb", "disk_gb", "disk_available_gb",
     "vcpus_reserved", "memory_mb_reserved", "disk_gb_reserved", "vcpu_ratio", "memory_ratio", "disk_ratio", "cpu_info", "supported", "traits",
+    "metrics",
 )
 
 
@@ -201,7 +202,8 @@ SCHEDULED = (
     Host.disk_gb_used, Host.vcpus_reserved, Host.memory_mb_reserved, Host.disk_gb_reserved, Host.vcpu_ratio, Host.memory_ratio,
     Host.disk_ratio, Host.servers, Host.io_ops, Host.build_failures, Host.hypervisor_type, Host.hypervisor_version, Host.host_ip,
     sa.type_coerce(Host.supported, sa.Text).label("supported"), sa.type_coerce(Host.traits, sa.Text).label("traits"),
-    sa.type_coerce(Host.cpu_info, sa.Text).label("cpu_info"), Host.version, Host.facts_version, Host.changed_at,
+    sa.type_coerce(Host.cpu_info, sa.Text).label("cpu_info"), sa.type_coerce(Host.metrics, sa.Text).label("metrics"),
+    Host.version, Host.facts_version, Host.changed_at,
     Service.disabled, Service.forced_down, Service.last_seen_at, AggregateHost.aggregate_id,
     sa.func.coalesce(Aggregate.updated_at, Aggregate.created_at).label("aggregate_changed_at"),
 )

@@ -252,6 +252,7 @@ class Host(Base):
     cpu_info: Mapped[dict] = mapped_column(Json, default=dict)
     supported: Mapped[list] = mapped_column(Json, default=list)
     traits: Mapped[list] = mapped_column(Json, default=list)
+    metrics: Mapped[dict] = mapped_column(Json, default=dict)
     epoch: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=0)
     facts_version: Mapped[int] = mapped_column(default=0)

@@ -89,6 +89,9 @@ class Options:
     max_io_ops_per_host: int = 8
     max_servers_per_host: int = 50
     image_properties_default_architecture: str | None = None
+    metrics_weight_setting: tuple[tuple[str, float], ...] = ()
+    metrics_required: bool = True
+    metrics_weight_of_unavailable: float = -10000.0
     isolated_images: tuple[str, ...] = ()
     isolated_hosts: tuple[str, ...] = ()
     restrict_isolated_hosts_to_isolated_images: bool = True

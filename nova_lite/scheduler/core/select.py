@@ -28,7 +28,8 @@ class Rules:
 
     def __init__(self, options: Options | None = None, more_filters: Iterable[Filter] = (), more_weighers: Iterable[Weigher] = ()):
         self.options = options or Options()
-        self.filters = filters.enabled(self.options.enabled_filters, more_filters)
+        required = ("MetricsFilter",) if self.options.metrics_weight_setting and self.options.metrics_required else ()
+        self.filters = filters.enabled((*self.options.enabled_filters, *required), more_filters)
         self.forced = tuple(rule for rule in self.filters if rule.when_forced)
         self.weighers = (*weighers.WEIGHERS.values(), *more_weighers)
         known = {weigher.multiplier for weigher in self.weighers}

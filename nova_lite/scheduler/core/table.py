@@ -58,6 +58,7 @@ class HostRow:
     traits: tuple[str, ...] = ()
     cpu_info: str = ""
     aggregates: tuple[int, ...] = ()
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class HostTable:
         self.cpus = Interner()
         self.trait_sets = Interner()
         self.types = Interner()
+        self._metrics: dict[str, np.ndarray] = {}
         self._zone_of_class: list[int] = []
         self._memo: dict = {}
         for name, dtype in COLUMNS.items():
@@ -139,6 +141,8 @@ class HostTable:
         self.cpu_class[row] = self.cpus.id(host.cpu_info)
         self.traits_class[row] = self.trait_sets.id(host.traits)
         self.type_class[row] = self.types.id(host.hypervisor_type)
+        for name in host.metrics.keys() | self._metrics.keys():
+            self._metric(name)[row] = host.metrics.get(name, np.nan)
         aggregate_class = self._aggregate_class(host.aggregates)
         self.aggregate_class[row] = aggregate_class
         self.zone[row] = self._zone_of_class[aggregate_class]
@@ -154,12 +158,24 @@ class HostTable:
             for column in COLUMNS:
                 array = getattr(self, column)
                 array[row] = array[last]
+            for array in self._metrics.values():
+                array[row] = array[last]
             for texts in (self.names, self.nodes, self.addresses):
                 texts[row] = texts[last]
             self.rows[self.names[row]] = row
         for texts in (self.names, self.nodes, self.addresses):
             texts.pop()
         self.size = last
+
+    def metric(self, name: str) -> np.ndarray:
+        """What hosts tell under a name, a column; NaN for those that do not."""
+        found = self._metrics.get(name)
+        return np.full(len(self.enabled), np.nan) if found is None else found
+
+    def _metric(self, name: str) -> np.ndarray:
+        if name not in self._metrics:
+            self._metrics[name] = self.metric(name)
+        return self._metrics[name]
 
     def set_alive(self, name: str, up_until: float, enabled: bool) -> None:
         """A service was heard (or forced down: NEVER), without any other change to its host. An unknown name is fine."""
@@ -224,6 +240,8 @@ class HostTable:
             for column in COLUMNS:
                 array = getattr(self, column)
                 setattr(self, column, np.concatenate([array, np.zeros_like(array)]))
+            for name, array in self._metrics.items():
+                self._metrics[name] = np.concatenate([array, np.full_like(array, np.nan)])
         self.rows[name] = row
         for texts in (self.names, self.nodes, self.addresses):
             texts.append(name)

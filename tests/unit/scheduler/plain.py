@@ -33,6 +33,7 @@ hosts = st.builds(
     traits=st.sets(st.sampled_from(["CUSTOM_A", "CUSTOM_B", "HW_X"])).map(lambda each: tuple(sorted(each))),
     cpu_info=st.sampled_from(["", '{"arch":"x86_64","topology":{"cores":4},"features":["avx","sse"]}', '{"topology":{"cores":8}}']),
     aggregates=st.sets(st.integers(1, 6), max_size=3).map(lambda each: tuple(sorted(each))),
+    metrics=st.dictionaries(st.sampled_from(["cpu.percent", "cpu.idle.percent", "other"]), st.sampled_from([0.0, 0.25, 1.0]), max_size=3),
 )
 host_lists = st.lists(hosts, min_size=1, max_size=12).map(
     lambda rows: [dataclasses.replace(row, id=index, name=f"h{index}", node=f"n{index}") for index, row in enumerate(rows)])
@@ -67,7 +68,10 @@ requests = st.builds(
     flavor_name=st.sampled_from(["small", "tiny"]), image_id=st.sampled_from([None, "i1", "i2"]), extra_specs=extra_specs, hints=hints,
     server_hosts=st.dictionaries(st.sampled_from(["s1", "s2"]), names))
 options = st.builds(
-    Options, max_io_ops_per_host=st.integers(1, 4), max_servers_per_host=st.integers(1, 5),
+    Options, metrics_weight_setting=st.sampled_from([(), (("cpu.percent", -1.0),), (("cpu.percent", 2.0), ("nobody.tells", 1.0)),
+                                                     (("cpu.percent", -1.0), ("cpu.idle.percent", 0.5), ("nobody.tells", 0.0))]),
+    metrics_required=st.booleans(), metrics_weight_of_unavailable=st.sampled_from([-10000.0, 0.0]),
+    max_io_ops_per_host=st.integers(1, 4), max_servers_per_host=st.integers(1, 5),
     image_properties_default_architecture=st.sampled_from([None, "x86_64"]), isolated_images=st.sampled_from([(), ("i1",)]),
     isolated_hosts=st.sampled_from([(), ("h0", "h2", "gone")]), restrict_isolated_hosts_to_isolated_images=st.booleans(),
     aggregate_image_properties_isolation_namespace=st.sampled_from([None, "hw_vm", "ssd"]),
@@ -254,6 +258,19 @@ def isolated(host: HostRow, request: Request, options: Options) -> bool:
     return host_isolated or not image_isolated
 
 
+def metrics(host: HostRow, request: Request, options: Options) -> bool:
+    """The host tells every metric that is to be weighed, whatever its ratio."""
+    return all(name in host.metrics for name, _ratio in options.metrics_weight_setting)
+
+
+def told(host: HostRow, options: Options) -> float:
+    """The sum of what the host tells, each times its ratio; the option's value where it lacks one that counts."""
+    counted = [(name, ratio) for name, ratio in options.metrics_weight_setting if ratio]
+    if any(name not in host.metrics for name, _ratio in counted):
+        return options.metrics_weight_of_unavailable
+    return sum(host.metrics[name] * ratio for name, ratio in counted)
+
+
 def ask(tree, host: HostRow) -> bool:
     """A JSON query for one host."""
     if not tree:
@@ -309,6 +326,7 @@ FILTERS = {
         host, "max_instances_per_host", options.max_servers_per_host),
     "IsolatedHostsFilter": isolated,
     "JsonFilter": json_query,
+    "MetricsFilter": metrics,
     "AllHostsFilter": lambda host, request, options: True,
     "AvailabilityZoneFilter": zone,
     "ComputeFilter": alive,

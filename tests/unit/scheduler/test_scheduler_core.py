@@ -75,15 +75,38 @@ def test_weights_of_packing_equal_their_plain_reading(rows, request, demand):
     raw = weighers.WEIGHERS["BestFitWeigher"].prepare(query)
     assert raw(slice(0, len(rows))) == pytest.approx([plain.full(row) for row in rows])
     raw = weighers.WEIGHERS["HolesWeigher"].prepare(query)
-    expected = [plain.lost_servers(row, request, demand) for row in rows]
-    assert (raw is None and not demand) or raw(slice(0, len(rows))) == pytest.approx(expected)
-    assert raw is None or [raw(slice(row, row + 1))[0] for row in range(len(rows))] == pytest.approx(expected)
+    expected = [plain.full(row) - 2.0 * plain.lost_servers(row, request, demand) for row in rows]
+    assert raw(slice(0, len(rows))) == pytest.approx(expected)
+    assert [raw(slice(row, row + 1))[0] for row in range(len(rows))] == pytest.approx(expected)
+
+
+@FEW
+@given(plain.host_lists, plain.requests, plain.options)
+def test_weights_of_metrics_equal_their_plain_reading(rows, request, options):
+    table = plain.table_of([])
+    for row in (*rows, *reversed(rows)):
+        table.put(row)
+    table.remove(rows[0].name)
+    kept = {row.name: row for row in rows[1:]}
+    raw = weighers.WEIGHERS["MetricsWeigher"].prepare(Query(table, request, options, NOW))
+    assert (raw is None) == (not any(ratio for _name, ratio in options.metrics_weight_setting))
+    if raw is not None:
+        assert raw(slice(0, table.size)).tolist() == pytest.approx([plain.told(kept[name], options) for name in table.names])
+
+
+def test_metrics_that_are_required_take_hosts_out_and_others_put_them_last():
+    table = table_of(host("silent", memory_mb=9000), host("busy", metrics={"cpu.percent": 0.9}), host("idle", metrics={"cpu.percent": 0.1}))
+    setting = {"metrics_weight_setting": (("cpu.percent", -1.0),), "multipliers": {"metrics_weight_multiplier": 10.0}}
+    selection = select(table, ROOM, rules=Rules(Options(**setting)), now=NOW, alternates=3)
+    assert (selection.hosts, selection.alternates_of("idle", 3)) == (("idle",), ["busy"])
+    rules = Rules(Options(metrics_required=False, **setting))
+    assert select(table, ROOM, rules=rules, now=NOW, alternates=3).alternates_of("idle", 3) == ["busy", "silent"]
 
 
 def test_a_small_server_goes_where_no_larger_one_loses_its_room():
     table = table_of(host("odd", vcpus=9, vcpus_used=0, memory_mb=99), host("even", id=2, vcpus=12, vcpus_used=4, memory_mb=99))
     rules = Rules(Options(enabled_filters=(), multipliers={
-        "holes_weight_multiplier": 2.0, "best_fit_weight_multiplier": 1.0, "ram_weight_multiplier": 0.0, "cpu_weight_multiplier": 0.0}))
+        "holes_weight_multiplier": 1.0, "ram_weight_multiplier": 0.0, "cpu_weight_multiplier": 0.0}))
     table.demand[8, 8] = 5
     assert select(table, ROOM, rules=rules, now=NOW).hosts == ("odd",)
     assert select(table, ROOM, rules=rules, now=NOW).hosts == ("even",)

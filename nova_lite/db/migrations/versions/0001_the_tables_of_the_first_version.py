@@ -81,6 +81,7 @@ def upgrade() -> None:
     sa.Column('cpu_info', base.Json(), nullable=False),
     sa.Column('supported', base.Json(), nullable=False),
     sa.Column('traits', base.Json(), nullable=False),
+    sa.Column('metrics', base.Json(), nullable=False),
     sa.Column('epoch', sa.Integer(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('facts_version', sa.Integer(), nullable=False),

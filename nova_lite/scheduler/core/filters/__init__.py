@@ -5,12 +5,12 @@ where the request gives it nothing to do. It reads only the rows it is given, an
 """
 from collections.abc import Iterable
 
-from nova_lite.scheduler.core.filters import affinity, aggregates, basic, capabilities, capacity, json_query, limits
+from nova_lite.scheduler.core.filters import affinity, aggregates, basic, capabilities, capacity, json_query, limits, metrics
 from nova_lite.scheduler.core.filters.rule import Filter
 
 FILTERS: dict[str, Filter] = {
     rule.name: rule
-    for module in (capacity, basic, capabilities, affinity, aggregates, limits, json_query)
+    for module in (capacity, basic, capabilities, affinity, aggregates, limits, json_query, metrics)
     for rule in module.FILTERS
 }
 ALWAYS: tuple[Filter, ...] = (*capacity.FILTERS, FILTERS["TraitsFilter"])
