@@ -146,7 +146,7 @@ class HostView:
             memory_ratio=row.memory_ratio, disk_ratio=row.disk_ratio, servers=row.servers, io_ops=row.io_ops,
             build_failures=row.build_failures, hypervisor_type=row.hypervisor_type, hypervisor_version=row.hypervisor_version,
             host_ip=row.host_ip, enabled=row.disabled is False, up_until=self._up_until(row.last_seen_at, row.forced_down),
-            supported=_triples(row.supported), traits=_texts(row.traits), cpu_info=row.cpu_info or "", metrics=json.loads(row.metrics or "{}"),
+            supported=_triples(row.supported), traits=_texts(row.traits), cpu_info=row.cpu_info or "", metrics=_numbers(row.metrics),
             aggregates=tuple(each.aggregate_id for each in rows if each.aggregate_id is not None)))
 
     def _drop(self, name: str) -> None:
@@ -159,6 +159,10 @@ class HostView:
         if moments != self._aggregates_at:
             self._aggregates_at = moments
             self.table.set_aggregates(Aggregate(id, name, zone, meta) for id, name, zone, meta, _changed_at in found)
+
+
+def _numbers(text: str | None) -> dict[str, float]:
+    return json.loads(text) if text and text != "{}" else {}
 
 
 @functools.lru_cache(1024)
