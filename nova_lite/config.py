@@ -62,8 +62,8 @@ SCHEDULER = (
     cfg.FloatOpt("hypervisor_version_weight_multiplier", default=1.0, help="Weight of newer hypervisors; negative prefers older ones."),
     cfg.FloatOpt("soft_affinity_weight_multiplier", default=1.0, help="Weight of servers of the same group, where its policy is soft-affinity."),
     cfg.FloatOpt("soft_anti_affinity_weight_multiplier", default=1.0, help="Weight against servers of the same soft-anti-affinity group."),
-    cfg.FloatOpt("holes_weight_multiplier", default=0.0, help="Weight of full hosts where the server takes no room that servers of the sizes in demand "
-                 "would find: packs denser than best fit."),
+    cfg.FloatOpt("holes_weight_multiplier", default=0.0, help="Weight of full hosts where the server takes no room that servers of the "
+                 "sizes in demand would find: packs denser than best fit."),
     cfg.FloatOpt("best_fit_weight_multiplier", default=0.0, help="Weight of full hosts, vCPUs and RAM together: keeps large holes whole."),
     cfg.ListOpt("metrics_weight_setting", default=[], help="Metrics that hosts are weighed by, with ratios: cpu.percent=-1.0, cpu.iowait.percent=-2"),
     cfg.FloatOpt("metrics_weight_multiplier", default=1.0, help="Weight of the sum of these."),

@@ -45,8 +45,8 @@ def host_of(cloud, server_id):
 
 
 @pytest.mark.parametrize(("point", "action"), [
-    ("scheduler.claim_move", "migrate"), ("move.prepared", "resize"), ("departure.stopped", "resize"), ("move.let_go", "migrate"), ("move.copied", "resize"),
-    ("move.bound", "migrate"), ("move.started", "resize")])
+    ("scheduler.claim_move", "migrate"), ("move.prepared", "resize"), ("departure.stopped", "resize"), ("move.let_go", "migrate"),
+    ("move.copied", "resize"), ("move.bound", "migrate"), ("move.started", "resize")])
 def test_a_server_arrives_after_the_process_died(cloud, point, action):
     empty = cloud.usage()
     restart(cloud, f"{point}=kill")

@@ -125,8 +125,8 @@ port = $(free_port 6080)
 $([[ ! -d $state/novnc ]] || echo "novnc_path = $state/novnc")
 
 [compute]
-$([[ $driver != fake ]] || echo "fake_hosts = ${fake_hosts:-1}")
 driver = $driver
+$([[ $driver != fake ]] || echo "fake_hosts = ${fake_hosts:-1}")
 
 [libvirt]
 virt_type = $virt_type
