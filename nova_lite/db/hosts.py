@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from nova_lite import clock, exception
+from nova_lite.db import ratios
 from nova_lite.db.allocations import audit, build_ended, release  # noqa: F401 - the rest of what callers change of hosts
 from nova_lite.db.claims import claim  # noqa: F401 - as above
 from nova_lite.db.models.base import Moment
@@ -133,18 +134,21 @@ def heard_since(tx: orm.Session, mark: datetime.datetime | None) -> list[tuple]:
 def put_inventory(tx: orm.Session, host: str, epoch: int, **values) -> bool:
     """Note what a host has; ``values`` are those of ``INVENTORY`` (missing ones keep what was, or the default).
 
-    Written, and its version raised, only where something differs. False: a newer start of the host's worker took over.
+    Written, and its version raised, only where something differs. Ratios hold where its aggregates say no others (db.ratios). False: a newer
+    start of the host's worker took over.
     Raises TypeError for a name that is not in INVENTORY.
     """
     unknown = set(values) - set(INVENTORY)
     if unknown:
         raise TypeError(f"put_inventory: {', '.join(sorted(unknown))}")
     values = {name: _plain(value) for name, value in values.items()}
+    own = {name: values.pop(name) for name in ratios.KEYS.values() if name in values}
     known = tx.execute(sa.select(Host).where(Host.name == host)).scalar_one_or_none()
     if known is None:
-        tx.add(Host(uuid=str(uuid.uuid4()), name=host, epoch=epoch, changed_at=now(), **values))
-        tx.flush()
+        tx.add(Host(uuid=str(uuid.uuid4()), name=host, epoch=epoch, changed_at=now(), own_ratios=own, **own, **values))
+        ratios.apply(tx, [host])
         return True
+    values["own_ratios"] = {**known.own_ratios, **own}
     if known.epoch > epoch:
         return False
     if known.epoch == epoch and all(getattr(known, name) == value for name, value in values.items()):
@@ -153,6 +157,8 @@ def put_inventory(tx: orm.Session, host: str, epoch: int, **values) -> bool:
         **values, epoch=epoch, version=Host.version + 1, facts_version=Host.facts_version + 1,
         changed_at=now()).execution_options(synchronize_session=False))
     tx.expire(known)
+    if done.rowcount == 1:
+        ratios.apply(tx, [host])
     return done.rowcount == 1
 
 

@@ -7,7 +7,7 @@ import uuid
 
 from nova_lite import exception
 from nova_lite.compute.actions.deps import ring
-from nova_lite.db import aggregates, hosts, hypervisors
+from nova_lite.db import aggregates, hosts, hypervisors, ratios
 from nova_lite.db.models.compute import Aggregate
 
 ZONE = "availability_zone"
@@ -36,7 +36,7 @@ def update(deps, ctx, aggregate_id: int, changes: dict) -> Aggregate:
 
 
 def set_metadata(deps, ctx, aggregate_id: int, changes: dict[str, str | None]) -> Aggregate:
-    """Add, replace, and for None remove metadata. Raises NotFound and Invalid (zone)."""
+    """Add, replace, and for None remove metadata. Raises NotFound and Invalid (zone, ratio)."""
     with deps.db.write() as tx:
         aggregate = _locked(tx, aggregate_id)
         _change_metadata(tx, aggregate, changes, "update metadata of")
@@ -66,6 +66,7 @@ def add_host(deps, ctx, aggregate_id: int, host: str) -> Aggregate:
             _stay_in_zone(tx, host, others, zone, aggregate_id, "added to", "add host to")
         if not aggregates.add_host(tx, aggregate_id, host):
             raise exception.Conflict(f"Aggregate {aggregate_id} already has host {host}.")
+        ratios.apply(tx, [host])
         aggregate = aggregates.get(tx, aggregate_id)
     return _told(deps, ctx, aggregate, [host])
 
@@ -81,6 +82,7 @@ def remove_host(deps, ctx, aggregate_id: int, host: str) -> Aggregate:
             others = aggregates.zones_of(tx, [host], besides=aggregate_id)
             _stay_in_zone(tx, host, [aggregate.availability_zone], others[0] if others else None, aggregate_id, "removed from", "remove host from")
         aggregates.remove_host(tx, aggregate_id, host)
+        ratios.apply(tx, [host])
         aggregate = aggregates.get(tx, aggregate_id)
     return _told(deps, ctx, aggregate, [host])
 
@@ -101,7 +103,9 @@ def _change_metadata(tx, aggregate: Aggregate, changes: dict, verb: str) -> None
             raise _refused(verb, aggregate.id, f"One or more hosts already in availability zone(s) {others}")
         if zone != aggregate.availability_zone and hypervisors.count_servers(tx, members):
             raise _refused(verb, aggregate.id, "One or more hosts contain instances in this zone")
+    ratios.check(changes)
     aggregates.set_metadata(aggregate, changes)
+    ratios.apply(tx, members)
 
 
 def _stay_in_zone(tx, host: str, old: list[str], new: str | None, aggregate_id: int, how: str, verb: str) -> None:

@@ -223,6 +223,7 @@ class Host(Base):
     """A compute host: what it has, how much may be promised, and what is claimed. ``used`` columns equal the sum of its allocations.
 
     ``changed_at`` moves with every change that the scheduler must see, ``version`` counts them, ``facts_version`` those that are not usage.
+    ``own_ratios``: what the host said of its ratio columns, which its aggregates may override (db.ratios).
     """
 
     __tablename__ = "hosts"
@@ -246,6 +247,7 @@ class Host(Base):
     vcpu_ratio: Mapped[float] = mapped_column(sa.Double, default=4.0)
     memory_ratio: Mapped[float] = mapped_column(sa.Double, default=1.0)
     disk_ratio: Mapped[float] = mapped_column(sa.Double, default=1.0)
+    own_ratios: Mapped[dict] = mapped_column(Json, default=dict)
     servers: Mapped[int] = mapped_column(default=0)
     io_ops: Mapped[int] = mapped_column(default=0)
     build_failures: Mapped[int] = mapped_column(default=0)

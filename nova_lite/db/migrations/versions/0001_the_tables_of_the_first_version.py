@@ -75,6 +75,7 @@ def upgrade() -> None:
     sa.Column('vcpu_ratio', sa.Double(), nullable=False),
     sa.Column('memory_ratio', sa.Double(), nullable=False),
     sa.Column('disk_ratio', sa.Double(), nullable=False),
+    sa.Column('own_ratios', base.Json(), nullable=False),
     sa.Column('servers', sa.Integer(), nullable=False),
     sa.Column('io_ops', sa.Integer(), nullable=False),
     sa.Column('build_failures', sa.Integer(), nullable=False),
