@@ -362,3 +362,42 @@ def test_libvirtd_is_killed_while_a_guest_moves(user, name):
         assert assert_runs_once(user, server_id) == "host1"
     user.delete([server_id])
     user.assert_nothing_left()
+
+
+@contextlib.contextmanager
+def shared_disks(user):
+    """host2 sees the disks and images of host1 as its own."""
+    first, second = user.cluster.hosts
+    names = ("servers", "images")
+    for name in names:
+        second.run("mount", "--bind", str(first.state / name), str(second.state / name))
+    try:
+        yield
+    finally:
+        for name in names:
+            second.run("umount", str(second.state / name))
+
+
+def test_disks_that_both_hosts_see_stay_where_they_are(user):
+    with shared_disks(user):
+        server_id = boot(user, "sharer")
+        folder = machine(user, "host1").state / "servers" / server_id
+        before = (folder / "disk").stat().st_ino
+        answer = user.cluster.client(microversion="2.1").post(
+            f"/servers/{server_id}/action", {"os-migrateLive": {"host": "host2", "block_migration": True, "disk_over_commit": False}})
+        assert answer.status == 400 and "shares" in answer.json["badRequest"]["message"], answer
+        assert (folder / "disk").stat().st_ino == before and not list(folder.glob("moving.*"))
+        move(user, server_id)
+        wait_moved(user, server_id, "host2")
+        assert migration(user, server_id)["status"] == "completed"
+        # Neither the move nor a worker that starts takes the disks for what the server left behind.
+        with worker(user, "host1"):
+            assert (folder / "disk").stat().st_ino == before and (folder / "owner").read_text() == "host2"
+        assert_went_on(user, server_id)
+        assert server_id not in machine(user, "host1").domains()
+        user.act(server_id, "reboot", {"type": "HARD"})
+        user.wait([server_id])
+        user.wait_console(server_id, READY)
+        user.delete([server_id])
+        daemons.wait_until("its files are gone", lambda: not folder.exists(), 60)
+    user.assert_nothing_left()
