@@ -72,7 +72,7 @@ def test_all_disks_are_made_once_and_stay(store, tmp_path):
                    types.Disk("swap", "vdd", "virtio", 4), config={"a": b"b"})
     store.create(wanted, fetch)
     folder = tmp_path / "servers" / "s1"
-    assert {p.name for p in folder.iterdir()} == {"disk", "disk.eph0", "disk.eph1", "disk.swap", "disk.config", "bases"}
+    assert {p.name for p in folder.iterdir()} == {"disk", "disk.eph0", "disk.eph1", "disk.swap", "disk.config", "bases", "owner"}
     overlay = info(folder / "disk")
     assert (overlay["format"], overlay["virtual-size"]) == ("qcow2", 2 << 20)
     assert (overlay["backing-filename"], overlay["backing-filename-format"]) == (str(tmp_path / "images" / "img1"), "raw")
@@ -102,7 +102,7 @@ def test_a_failure_leaves_nothing_of_this_call(store, tmp_path):
     store.create(guest(), fetch)
     with pytest.raises(exception.HypervisorError):
         store.create(guest(types.Disk("ephemeral", "vdb", "virtio", 8, fs="zfs")), fetch)
-    assert {p.name for p in (tmp_path / "servers" / "s1").iterdir()} == {"disk", "bases"}
+    assert {p.name for p in (tmp_path / "servers" / "s1").iterdir()} == {"disk", "bases", "owner"}
 
 
 def test_bases_are_removed_when_nothing_needs_them(store, tmp_path):
@@ -207,7 +207,7 @@ def test_a_resize_copies_and_grows(store, tmp_path):
     store.swap("s1", back=True)
     store.trim(small)
     assert info(folder / "disk")["virtual-size"] == 2 << 20 and (folder / "disk.eph0").stat().st_size == 1 << 20
-    assert sorted(path.name for path in folder.iterdir()) == ["bases", "disk", "disk.eph0", "nvram"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bases", "disk", "disk.eph0", "nvram", "owner"]
 
 
 @pytest.mark.parametrize("cut", range(7))
@@ -233,4 +233,20 @@ def test_a_swap_that_was_cut_off_anywhere_can_be_finished_or_taken_back(store, t
         assert {name: (folder / name).read_bytes() for name in after} == after
     store.swap("s1", back=True)
     assert {name: (folder / name).read_bytes() for name in before} == before
-    assert sorted(path.name for path in folder.iterdir()) == ["bases", "disk", "disk.config"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bases", "disk", "disk.config", "owner"]
+
+
+def test_files_that_hosts_share_belong_to_one_of_them(tmp_path):
+    here, there = disks.DiskStore(str(tmp_path), "here"), disks.DiskStore(str(tmp_path), "there")
+    folder = tmp_path / "servers" / "s1"
+    folder.mkdir(parents=True)
+    assert here.server_ids() == there.server_ids() == {"s1"}, "whose they are is not said"
+    here.own("s1")
+    assert here.server_ids() == {"s1"} and there.server_ids() == set() and there.reaches("s1")
+    there.delete("s1")
+    assert folder.exists()
+    here.own("s1", "there")
+    here.delete("s1")
+    assert folder.exists() and there.server_ids() == {"s1"}
+    there.delete("s1")
+    assert not folder.exists() and not here.reaches("s1")
