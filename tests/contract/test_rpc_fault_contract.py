@@ -193,10 +193,13 @@ class Slow(Works):
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_an_answer_survives_an_outage_that_it_falls_into(own_rabbitmq, how):
     site = Site(own_rabbitmq.url, publish_timeout=0.3, round_trip_interval=1.0, round_trip_timeout=2.0)
-    endpoint, caller = Endpoint(), client(site.transport(), Slow)
+    transport = site.transport()
+    endpoint, caller = Endpoint(), client(transport, Slow)
     site.serve(endpoint, Slow)
     began = clock.monotonic()
     waiting = concurrency.spawn(caller.dawdle, CTX)
+    # A request that the broker delivers and has not confirmed when it goes is the caller's to repeat, for publish_timeout only.
+    eventually(lambda: transport.stats.published == 1)
     endpoint.wait_for(lambda heard: heard == ["dawdle"])
 
     getattr(own_rabbitmq, how)()
@@ -220,6 +223,7 @@ def test_an_answer_that_was_lost_on_its_way_is_asked_for_again(rabbitmq):
         assert caller.add(CTX, first=1) == 3
         answered = server._transport.stats.replies
         waiting = concurrency.spawn(caller.dawdle, CTX)
+        eventually(lambda: deaf.stats.published == 2)
         endpoint.wait_for(lambda heard: heard == ["dawdle"])
         proxy.fall_silent()
         endpoint.release.set()
