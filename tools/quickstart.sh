@@ -31,7 +31,7 @@ for argument in "$@"; do
 done
 
 if [[ $(id -u) == 0 ]]; then default_state=/var/lib/nova-lite; else default_state=$HOME/.local/state/nova-lite; fi
-if [[ $(id -u) != 0 && $driver == libvirt && ! -e ${NOVA_LITE_STATE:-$default_state}/nova-lite.conf ]]; then
+if [[ $(id -u) != 0 && $driver == libvirt && ! -r ${NOVA_LITE_STATE:-$default_state}/nova-lite.conf ]]; then
     command -v sudo >/dev/null || { echo "Guests need root here (bridges, namespaces, libvirt): run as root or install sudo, or try --fake." >&2; exit 1; }
     exec sudo --preserve-env=NOVA_LITE_STATE,NOVA_LITE_PORT,NOVA_LITE_IMAGE_DIR,NOVA_LITE_VENV "$root/tools/quickstart.sh" "$@"
 fi
