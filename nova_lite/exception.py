@@ -68,6 +68,12 @@ class QuotaExceeded(Forbidden):
     message = "Quota exceeded for {resource}."
 
 
+class Unsupported(NovaLiteError):
+    """The API has it, and no driver of ours does."""
+    status = 501
+    message = "The requested functionality is not supported."
+
+
 class Unavailable(NovaLiteError):
     """A part of the service cannot be reached now; trying again may help."""
     status = 503

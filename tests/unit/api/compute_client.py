@@ -8,6 +8,7 @@ from nova_lite import exception, policy
 from nova_lite.api import resource
 from nova_lite.api.compute import application
 from nova_lite.compute.actions.deps import Deps
+from nova_lite.compute.console_access import ConsoleAccess
 from nova_lite.db.engine import Database
 from nova_lite.interfaces.compute import ComputeInterface
 from nova_lite.interfaces.network import NetworkInterface
@@ -51,7 +52,8 @@ class ComputeClient:
         self.db = Database(url or f"sqlite:///{path}/nova.db")
         self.db.create_all()
         self.wire = Wire()
-        self.deps = Deps(**{"db": self.db, "scheduler": client.client(self.wire, SchedulerInterface),
+        self.deps = Deps(**{"db": self.db, "consoles": ConsoleAccess("secret", urls={"vnc": "http://proxy/page"}),
+                            "scheduler": client.client(self.wire, SchedulerInterface),
                             "compute": client.client(self.wire, ComputeInterface), "network": client.client(self.wire, NetworkInterface),
                             "quota_defaults": QUOTA, "max_limit": 1000, **deps})
         self.application = application.application(self.deps, POLICY)

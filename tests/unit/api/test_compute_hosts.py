@@ -257,6 +257,25 @@ def test_hosts_until_2_42(api):
     assert api("GET", "/os-hosts", version="2.1", **MEMBER)[0] == 403
 
 
+def test_a_host_takes_servers_or_not_until_2_42(api):
+    def change(host, **options):
+        return api("PUT", f"/os-hosts/{host}", version=options.pop("version", "2.1"), **options)
+    assert change("h1", body={"status": "Disable"})[:2] == (200, {"host": "h1", "status": "disabled"})
+    assert "compute" not in {each["service"] for each in api("GET", "/os-hosts", version="2.1")[1]["hosts"] if each["host_name"] == "h1"}
+    assert change("h1", body={"status": "enable"})[1] == {"host": "h1", "status": "enabled"}
+    status, fault = change("h1", body={"status": "enable", "maintenance_mode": "enable"})[:2]
+    assert (status, fault["notImplemented"]["message"]) == (501, "The requested functionality is not supported.")
+    for body in ({}, {"status": "on"}, {"maintenance_mode": "yes"}, {"status": "enable", "more": 1}):
+        assert change("h1", body=body)[0] == 400, body
+    assert change("none", body={"status": "enable"})[0] == 404
+    assert change("h1", body={"status": "enable"}, **MEMBER)[0] == 403
+    assert change("h1", body={"status": "enable"}, version="2.43")[0] == 404
+    for verb in ("startup", "shutdown", "reboot"):
+        assert api("GET", f"/os-hosts/h1/{verb}", version="2.1")[0] == 501
+        assert api("GET", f"/os-hosts/none/{verb}", version="2.1")[0] == 404
+        assert api("GET", f"/os-hosts/h1/{verb}", version="2.1", **MEMBER)[0] == 403
+
+
 # ---- aggregates and zones
 
 
