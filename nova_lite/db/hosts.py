@@ -12,8 +12,6 @@ from sqlalchemy import orm
 
 from nova_lite import clock, exception
 from nova_lite.db import ratios
-from nova_lite.db.allocations import audit, build_ended, release  # noqa: F401 - the rest of what callers change of hosts
-from nova_lite.db.claims import claim  # noqa: F401 - as above
 from nova_lite.db.models.base import Moment
 from nova_lite.db.models.compute import Aggregate, AggregateHost, Host, Server, Service
 from nova_lite.db.now import now

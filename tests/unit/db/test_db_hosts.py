@@ -128,7 +128,7 @@ def test_deleting_a_service_keeps_a_host_that_holds_servers(db):
         add_host(db, name)
     server_id = add_server(db)
     with db.write() as tx:
-        assert hosts.claim(tx, server_id, "t", "b", 1, 512, 1, zone="nova")
+        assert claims.claim(tx, server_id, "t", "b", 1, 512, 1, zone="nova")
         for service in hosts.services(tx):
             hosts.delete_service(tx, service.id)
     with db.read() as tx:
@@ -206,7 +206,7 @@ def test_a_claim_takes_room_and_hands_the_server_over(db):
     server_id = add_server(db)
     before = host_row(db)
     with db.write() as tx:
-        assert hosts.claim(tx, server_id, "t", "a", 3, 1024, 10, zone="east")
+        assert claims.claim(tx, server_id, "t", "a", 3, 1024, 10, zone="east")
     row = host_row(db)
     assert (row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.io_ops) == (3, 1024, 10, 1, 1)
     assert row.version == before.version + 1
@@ -224,7 +224,7 @@ def test_a_claim_must_fit_ratio_reserve_and_size(db, amounts, fits):
     add_host(db)
     server_id = add_server(db)
     with db.write() as tx:
-        assert hosts.claim(tx, server_id, "t", "a", *amounts, zone="nova") is fits
+        assert claims.claim(tx, server_id, "t", "a", *amounts, zone="nova") is fits
     assert host_row(db).servers == int(fits)
     assert audit(db) == []
 
@@ -235,7 +235,7 @@ def test_the_ratio_counts_in_sum(db):
     for _turn in range(3):
         server_id = add_server(db)
         with db.write() as tx:
-            answers.append(hosts.claim(tx, server_id, "t", "a", 8, 1, 1, zone="nova"))
+            answers.append(claims.claim(tx, server_id, "t", "a", 8, 1, 1, zone="nova"))
     assert answers == [True, True, False]
     assert host_row(db).vcpus_used == 16
 
@@ -245,8 +245,8 @@ def test_a_claim_for_a_server_that_no_longer_waits_leaves_nothing(db, change):
     add_host(db)
     server_id = add_server(db, **change)
     with db.write() as tx:
-        assert not hosts.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
-        assert not hosts.claim(tx, server_id, "t", "nowhere", 1, 512, 1, zone="nova")
+        assert not claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+        assert not claims.claim(tx, server_id, "t", "nowhere", 1, 512, 1, zone="nova")
     assert (host_row(db).servers, host_row(db).io_ops, host_row(db).memory_mb_used) == (0, 0, 0)
     assert audit(db) == []
 
@@ -287,19 +287,19 @@ def test_room_is_given_back_once(db):
     add_host(db, "b")
     server_id, other = add_server(db), add_server(db)
     with db.write() as tx:
-        hosts.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
-        hosts.claim(tx, other, "t", "a", 2, 1024, 2, zone="nova")
+        claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+        claims.claim(tx, other, "t", "a", 2, 1024, 2, zone="nova")
         row = tx.scalars(sa.select(Host).where(Host.name == "b")).one()
         assert allocations.take(tx, row.id, 1, 512, 1)
         tx.add(Allocation(server_id=server_id, host_id=row.id, vcpus=1, memory_mb=512, disk_gb=1))
     assert audit(db) == []
     with db.write() as tx:
-        assert hosts.release(tx, server_id, "a") == ["a"]
-        assert hosts.release(tx, server_id, "a") == []
+        assert allocations.release(tx, server_id, "a") == ["a"]
+        assert allocations.release(tx, server_id, "a") == []
     assert host_row(db, "a").memory_mb_used == 1024
     with db.write() as tx:
-        assert hosts.release(tx, server_id) == ["b"]
-        assert hosts.release(tx, "unknown") == []
+        assert allocations.release(tx, server_id) == ["b"]
+        assert allocations.release(tx, "unknown") == []
     assert host_row(db, "b").memory_mb_used == 0
     assert audit(db) == []
 
@@ -308,14 +308,14 @@ def test_builds_under_way_and_failures_are_counted(db):
     add_host(db)
     server_id = add_server(db)
     with db.write() as tx:
-        hosts.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
-        hosts.build_ended(tx, "a", ok=False)
+        claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+        allocations.build_ended(tx, "a", ok=False)
     assert (host_row(db).io_ops, host_row(db).build_failures) == (0, 1)
     with db.write() as tx:
-        hosts.build_ended(tx, "a", ok=False)
+        allocations.build_ended(tx, "a", ok=False)
     assert (host_row(db).io_ops, host_row(db).build_failures) == (0, 2)
     with db.write() as tx:
-        hosts.build_ended(tx, "a", ok=True)
+        allocations.build_ended(tx, "a", ok=True)
     assert host_row(db).build_failures == 0
 
 
@@ -324,7 +324,7 @@ def test_a_restart_counts_only_builds_that_are_still_to_be_done(db):
     for _ in range(2):
         server_id = add_server(db)
         with db.write() as tx:
-            hosts.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+            claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
     with db.write() as tx:
         tx.execute(sa.update(Server).where(Server.id == server_id).values(task_state=None))
         hosts.start_service(tx, hosts.COMPUTE, "a")
@@ -335,7 +335,7 @@ def test_the_audit_finds_what_does_not_add_up(db):
     add_host(db)
     server_id = add_server(db)
     with db.write() as tx:
-        hosts.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+        claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
         tx.execute(sa.update(Host).values(memory_mb_used=5))
     assert audit(db) == [{"host": "a", "column": "memory_mb_used", "used": 5, "sum": 512}]
 

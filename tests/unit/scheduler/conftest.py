@@ -4,7 +4,7 @@ import uuid
 import pytest
 
 from nova_lite import clock
-from nova_lite.db import hosts
+from nova_lite.db import allocations, hosts
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Aggregate, AggregateHost, Host, Server
 
@@ -52,7 +52,7 @@ class Cloud:
 
     def audit(self) -> list:
         with self.db.read() as tx:
-            return hosts.audit(tx)
+            return allocations.audit(tx)
 
 
 @pytest.fixture
