@@ -2,8 +2,10 @@
 """Boots on the fake driver, through REST only: how long one takes, how many go in a minute, what they cost in statements, messages and memory.
 
     tools/with_venv.sh python tools/bench_boot.py [--json FILE] [--boots N] [--many N]
+    tools/with_venv.sh python tools/bench_boot.py --statements      # only that: which statements a boot sends, and for whom
 """
 import argparse
+import collections
 import concurrent.futures
 import json
 import pathlib
@@ -13,6 +15,8 @@ import sys
 import time
 
 import daemons
+
+TELLER = pathlib.Path(__file__).with_name("tell_statements.py")
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -24,11 +28,14 @@ def percentile(values: list[float], share: float) -> float:
 class Bench:
     """One cloud, measured step by step; ``results`` by name, times in ms, memory in MB."""
 
-    def __init__(self):
+    def __init__(self, tells: bool = False):
         self.results: dict[str, float] = {}
         unlimited = dict.fromkeys(("instances", "cores", "ram", "ports"), -1)
         self.cloud = daemons.AllInOne({"quota": unlimited, "compute": {
             "driver": "fake", "fake_hosts": 8, "max_concurrent_builds": 0, "fake_vcpus": 1000, "fake_memory_mb": 10_000_000}})
+        self.told = self.cloud.folder / "statements"
+        if tells:
+            self.cloud.process.program = (str(TELLER), str(self.told), "all_in_one")
 
     def say(self, text: str) -> None:
         """Progress."""
@@ -83,17 +90,33 @@ class Bench:
         """
         self.say("statements and messages of a boot")
         idle = self._counted(lambda: time.sleep(count))
-
-        def boot():
-            started = time.monotonic()
-            for number in range(count):
-                self.create(self.client, f"counted-{number}")
-                time.sleep(max(0.0, started + number + 1 - time.monotonic()))
-        busy = self._counted(boot)
+        busy = self._counted(lambda: self._boot_one_a_second(count))
         for name, title in (("nova_lite_db_statements_total", "SQL statements a boot"),
                             ('nova_lite_rpc_messages_total{direction="published"}', "messages sent a boot (calls and casts)"),
                             ('nova_lite_rpc_messages_total{direction="replies"}', "replies a boot")):
             self.results[title] = (busy[name] - idle[name]) / count
+
+    def _boot_one_a_second(self, count: int) -> None:
+        started = time.monotonic()
+        for number in range(count):
+            self.create(self.client, f"counted-{number}")
+            time.sleep(max(0.0, started + number + 1 - time.monotonic()))
+
+    def statements(self, count: int = 10) -> list[tuple[float, str, str]]:
+        """(how often a boot, who asked, text) of each statement, in the order in which a boot sends them; what an idle cloud sends is taken off."""
+        self.say("statements of a boot by their texts")
+        # Each host has its copy of the image first.
+        self.create(self.client, "first", min_count=16, max_count=16)
+        time.sleep(2)
+        idle = self._told(lambda: time.sleep(count))
+        busy = self._told(lambda: self._boot_one_a_second(count))
+        return [((times - idle[key]) / count, *key) for key, times in busy.items() if times > idle[key]]
+
+    def _told(self, function) -> collections.Counter:
+        known = len(self.told.read_text().splitlines())
+        function()
+        lines = [json.loads(line) for line in self.told.read_text().splitlines()[known:]]
+        return collections.Counter((line["asker"], line["text"]) for line in lines)
 
     def _counted(self, function) -> dict[str, float]:
         before = self._metrics()
@@ -158,16 +181,32 @@ class Bench:
             self.cloud.stop()
 
 
+def print_statements(bench: Bench) -> None:
+    """The statements of a boot on a cloud of their own."""
+    try:
+        bench.prepare()
+        found = bench.statements()
+    finally:
+        bench.cloud.stop()
+    for times, asker, text in found:
+        print(f"{times:5.1f}  {asker:45}  {text if len(text) < 200 else text[:120] + ' ... ' + text[-75:]}")
+    print(f"{sum(times for times, _, _ in found):5.1f}  in all")
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=pathlib.Path, help="write the results here too")
     parser.add_argument("--boots", type=int, default=30, help="single boots to time")
+    parser.add_argument("--statements", action="store_true", help="only print the statements of a boot by their texts")
     parser.add_argument("--many", type=int, default=1000, help="servers of the largest request")
     args = parser.parse_args()
-    bench = Bench()
+    bench = Bench(args.statements)
     try:
-        bench.run(args.boots, args.many)
+        if args.statements:
+            print_statements(bench)
+        else:
+            bench.run(args.boots, args.many)
     except BaseException:
         print(bench.cloud.log()[-4000:], file=sys.stderr)
         raise

@@ -38,13 +38,14 @@ class Process:
 
     def __init__(self, module: str, config: pathlib.Path, log: pathlib.Path, prefix: tuple[str, ...] = ()):
         self.module, self.config, self.log, self.prefix = module, config, log, prefix
+        self.program: tuple[str, ...] = ("-m", f"nova_lite.cmd.{module}")
         self.popen: subprocess.Popen | None = None
 
     def start(self, hooks: str = "") -> None:
         """Start it; its readiness is the caller's to wait for. ``hooks``: as nova_lite/hooks.py reads them."""
         environment = {**os.environ, "NOVA_LITE_HOOKS": hooks}
         with open(self.log, "ab") as log:
-            self.popen = subprocess.Popen([*self.prefix, sys.executable, "-m", f"nova_lite.cmd.{self.module}", "--config-file", str(self.config)],
+            self.popen = subprocess.Popen([*self.prefix, sys.executable, *self.program, "--config-file", str(self.config)],
                                           stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
 
     def kill(self) -> None:
