@@ -90,7 +90,7 @@ def test_topology(cloud, server_id):
         {"vcpu_set": [0], "siblings": [], "memory_mb": 64}, {"vcpu_set": [1], "siblings": [], "memory_mb": 64}]}
     cloud.admin.put(f"/flavors/{flavor}/os-extra_specs/hw:numa_nodes", {"hw:numa_nodes": "3"})
     answer = cloud.admin.post("/servers", cloud.body(flavorRef=flavor))
-    assert answer.status == 400 and "hw:numa_nodes is 3" in answer.json["badRequest"]["message"]
+    assert answer.status == 400 and "cannot be evenly distributed across instance NUMA nodes" in answer.json["badRequest"]["message"]
     cloud.delete(divided)
 
 

@@ -20,6 +20,7 @@ GROUND = ("config", "context", "exception", "policy", "concurrency", "clock", "l
 # room | its modules | rooms that it may import (itself and the ground floor always)
 ROOMS = {
     "rpc": (["rpc"], []),
+    "numa": (["numa"], []),
     "interfaces": (["interfaces"], ["rpc"]),
     "db": (["db"], []),
     "identity": (["identity"], ["db"]),
@@ -27,16 +28,16 @@ ROOMS = {
     "network": (["network"], ["db", "rpc", "interfaces"]),
     "network.worker": (["network.worker"], ["network", "db", "rpc", "interfaces", "virt"]),
     "compute.states": (["compute.states", "compute.task"], ["db"]),
-    "compute": (["compute"], ["compute.states", "identity", "image", "network", "db", "rpc", "interfaces"]),
+    "compute": (["compute"], ["compute.states", "identity", "image", "network", "numa", "db", "rpc", "interfaces"]),
     "compute.worker": (["compute.worker"],
-                       ["compute", "compute.states", "identity", "image", "network", "db", "rpc", "interfaces", "virt"]),
-    "scheduler.core": (["scheduler.core"], []),
-    "scheduler": (["scheduler"], ["scheduler.core", "compute.states", "db", "rpc", "interfaces"]),
-    "virt": (["virt"], []),
-    "virt.libvirt": (["virt.libvirt"], ["virt"]),
+                       ["compute", "compute.states", "identity", "image", "network", "numa", "db", "rpc", "interfaces", "virt"]),
+    "scheduler.core": (["scheduler.core"], ["numa"]),
+    "scheduler": (["scheduler"], ["scheduler.core", "numa", "compute.states", "db", "rpc", "interfaces"]),
+    "virt": (["virt"], ["numa"]),
+    "virt.libvirt": (["virt.libvirt"], ["virt", "numa"]),
     "consoleproxy": (["consoleproxy"], ["compute"]),
     "service": (["service"], ["db", "rpc", "interfaces"]),
-    "api": (["api"], ["compute", "compute.states", "network", "image", "identity", "db"]),
+    "api": (["api"], ["compute", "compute.states", "network", "image", "identity", "numa", "db"]),
     "cmd": (["cmd"], ["*"]),
 }
 

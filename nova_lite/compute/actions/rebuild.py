@@ -9,6 +9,7 @@ from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
+from nova_lite.numa import wanted as topologies
 
 
 @dataclasses.dataclass
@@ -51,6 +52,9 @@ def _of_image(tx, ctx: RequestContext, server: Server, image_id: str) -> dict:
         if str(error) == references.NO_IMAGE:
             raise exception.Invalid("Cannot find image for rebuild")
         raise
+    if topologies.read(server.flavor, image["properties"]) != topologies.read(server.flavor, server.image.get("properties") or {}):
+        raise exception.Invalid("An instance's NUMA topology cannot be changed as part of a rebuild. The image provided is invalid for this "
+                                "instance.")
     return {"image_id": image["id"], "image": image, "root_device": references.root_device(image, server.disks)}
 
 

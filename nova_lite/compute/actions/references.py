@@ -4,7 +4,7 @@ import binascii
 import dataclasses
 
 from nova_lite import exception
-from nova_lite.compute import local_disks, numa
+from nova_lite.compute import local_disks
 from nova_lite.context import RequestContext
 from nova_lite.db import flavors as flavors_
 from nova_lite.db import hosts as hosts_
@@ -13,6 +13,7 @@ from nova_lite.db import servergroups
 from nova_lite.db.models import ServerGroup
 from nova_lite.image.actions import images
 from nova_lite.network.actions import server_ports
+from nova_lite.numa import wanted as topologies
 
 GB = 1 << 30
 NO_IMAGE = "Can not find requested image"
@@ -71,7 +72,7 @@ def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict, for
     if root and root < minimum:
         raise exception.Invalid("Flavor's disk is smaller than the minimum size specified in image metadata. "
                                 f"Flavor disk is {root} bytes, minimum size is {minimum} bytes.")
-    numa.nodes(flavor, image.get("properties") or {})
+    topologies.read(flavor, image.get("properties") or {})
     size = max(image.get("size") or 0, image.get("virtual_size") or 0)
     if root and root < size:
         raise exception.Invalid(f"Flavor's disk is too small for requested image. Flavor disk is {root} bytes, image is {size} bytes.")

@@ -1,6 +1,6 @@
 """Asking for another flavor or another host, and to go back."""
 from nova_lite import exception
-from nova_lite.compute import moves, numa, quota, room, task
+from nova_lite.compute import moves, quota, room, task
 from nova_lite.compute.actions.deps import Deps, ring
 from nova_lite.context import RequestContext
 from nova_lite.db import flavors as flavors_
@@ -9,6 +9,7 @@ from nova_lite.db import hypervisors
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
+from nova_lite.numa import wanted as topologies
 
 
 def resize(deps: Deps, ctx: RequestContext, server_id: str, flavor_id: str, disk_config: str | None = None, ignore_lock: bool = False) -> None:
@@ -81,5 +82,5 @@ def _flavor(tx, ctx: RequestContext, server: Server, flavor_id: str) -> dict:
     if flavor.memory_mb < (server.image.get("min_ram") or 0):
         raise exception.Invalid("Flavor's memory is too small for requested image.")
     found = flavors_.snapshot(flavor)
-    numa.nodes(found, server.image.get("properties") or {})
+    topologies.read(found, server.image.get("properties") or {})
     return found

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from nova_lite.compute import metadata, numa
+from nova_lite.compute import metadata
 from nova_lite.compute.worker import disks
 from nova_lite.compute.worker.transfer import Channel
 from nova_lite.context import RequestContext
@@ -12,6 +12,7 @@ from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
 from nova_lite.image.keeper import Keeper
 from nova_lite.network.actions import server_ports
+from nova_lite.numa import wanted as topologies
 from nova_lite.virt import types
 from nova_lite.virt.driver import Driver, Fetch
 
@@ -86,6 +87,7 @@ def changed(job: Job, **columns) -> Job:
 def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
     """The guest of the job's server as the driver wants it."""
     server, properties = job.server, job.server.image.get("properties", {})
+    topology = topologies.read(server.flavor, properties)
     boots = server.request.get("rescue_image") or server.image
     flavor = server.flavor
     drive = None
@@ -98,7 +100,7 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
                    for nic in nics),
         kernel=disks.source(boots.get("kernel_id")), ramdisk=disks.source(boots.get("ramdisk_id")),
         kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive,
-        numa=tuple(types.NumaCell(node.cpus, node.memory_mb) for node in numa.nodes(flavor, properties)))
+        numa=tuple(types.NumaCell(cell.cpus, cell.memory_mb) for cell in topology.cells) if topology else ())
 
 
 def description(job: Job) -> tuple[types.Guest, list[dict]]:
