@@ -58,7 +58,7 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
         allocations.release(tx, server.id, to["host"])
         return task.hand_over(tx, server, token, None, task_detail={**detail, "undo": str(error) or type(error).__name__})
     if to and to["host"] == own:
-        allocations.change(tx, server.id, own, **room.room(server.flavor))
+        allocations.change(tx, server.id, own, **room.room(server.flavor), only=server.flavorid)
     elif to:
         allocations.release(tx, server.id, to["host"])
     if own is not None:
@@ -75,7 +75,7 @@ def settle(tx, server: Server) -> None:
         return
     for host in {move.source_host, move.dest_host} - {server.host, None}:
         allocations.release(tx, server.id, host)
-    allocations.change(tx, server.id, server.host, **room.room(server.flavor))
+    allocations.change(tx, server.id, server.host, **room.room(server.flavor), only=server.flavorid)
     server_ports.bind(tx, server.id, server.host)
     moves_.end(tx, server.id, "error")
 

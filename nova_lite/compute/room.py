@@ -1,13 +1,26 @@
 """How much room servers of a flavor take on a host, and what changes when a server changes its flavor. Pure."""
+import re
 from collections.abc import Mapping
 
 MB_IN_GB = 1024
+COLUMNS = {"VCPU": "vcpus", "MEMORY_MB": "memory_mb", "DISK_GB": "disk_gb"}
+RESOURCE = re.compile(f"resources(?:[a-zA-Z0-9_-]{{1,64}})?:({'|'.join(COLUMNS)})")
 
 
 def room(flavor: Mapping) -> dict[str, int]:
-    """vCPUs, MB of RAM, GB of disk: swap counts as disk, rounded up."""
+    """vCPUs, MB of RAM, GB of disk: swap counts as disk, rounded up. Extra specs may say otherwise (``resources:VCPU=0``)."""
     disk = flavor["root_gb"] + flavor["ephemeral_gb"] + -(-flavor["swap"] // MB_IN_GB)
-    return {"vcpus": flavor["vcpus"], "memory_mb": flavor["memory_mb"], "disk_gb": disk}
+    return {"vcpus": flavor["vcpus"], "memory_mb": flavor["memory_mb"], "disk_gb": disk} | _said(flavor.get("extra_specs") or {})
+
+
+def _said(extra_specs: Mapping) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for key, value in extra_specs.items():
+        match = RESOURCE.fullmatch(key)
+        if match and str(value).strip().isdigit():
+            column = COLUMNS[match[1]]
+            found[column] = found.get(column, 0) + int(value)
+    return found
 
 
 def both(one: Mapping, other: Mapping) -> dict[str, int]:

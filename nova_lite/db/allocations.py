@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from nova_lite import clock, exception
+from nova_lite.db import extras as extras_
+from nova_lite.db.extras import Wish
 from nova_lite.db.models.compute import Allocation, Host
 from nova_lite.db.now import now
 
@@ -48,12 +50,20 @@ _USE = sa.update(_HOSTS).where(_HOSTS.c.id == sa.bindparam("host")).values(
 _TAKE = _USE.where(*fit(_HOSTS.c, _AMOUNTS, _COUNT), *(_HOSTS.c[name] >= amount for name, amount in _AMOUNTS.items()))
 
 
-def add(tx: orm.Session, server_id: str, host_id: int, vcpus: int, memory_mb: int, disk_gb: int) -> bool:
+def add(tx: orm.Session, server_id: str, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, wish: Wish | None = None) -> bool:
     """Room on one more host for a server that moves or returns, if it fits; False changes nothing. The server must hold none there."""
+    hold = None
+    if wish is not None:
+        has, used = extras_.lock(tx, [host_id])[host_id]
+        hold = wish.fit(has, used)
+        if hold is None:
+            return False
     if not take(tx, host_id, vcpus, memory_mb, disk_gb, building=False):
         return False
     tx.execute(sa.insert(Allocation).values(server_id=server_id, host_id=host_id, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb,
-                                            created_at=clock.now()))
+                                            extras=None if hold is None else {wish.flavorid: hold}, created_at=clock.now()))
+    if hold is not None:
+        extras_.put_used(tx, host_id, extras_.total([used, hold]))
     return True
 
 
@@ -68,16 +78,31 @@ def release(tx: orm.Session, server_id: str, host: str | None = None) -> list[st
         # Of two who release at once only the one whose DELETE found the row gives the room back.
         if gone.rowcount == 1:
             usage(tx, held.host_id, held.vcpus, held.memory_mb, held.disk_gb, -1)
+            if held.extras is not None:
+                extras_.recount(tx, held.host_id)
             freed.append(name)
     return freed
 
 
-def change(tx: orm.Session, server_id: str, host: str, vcpus: int, memory_mb: int, disk_gb: int) -> bool:
-    """Make what a server holds on its host so much. What grows has to fit: False changes nothing. Holding just that is fine."""
-    held = tx.execute(sa.select(Allocation.host_id, Allocation.vcpus, Allocation.memory_mb, Allocation.disk_gb).join(
+def change(tx: orm.Session, server_id: str, host: str, vcpus: int, memory_mb: int, disk_gb: int, *, wish: Wish | None = None,
+           only: str | None = None) -> bool:
+    """Make what a server holds on its host so much. What grows has to fit: False changes nothing. Holding just that is fine.
+
+    ``wish``: what else it is to hold for another flavor, beside what it holds. ``only``: the flavor whose hold it keeps, others go.
+    """
+    held = tx.execute(sa.select(Allocation.host_id, Allocation.vcpus, Allocation.memory_mb, Allocation.disk_gb, Allocation.extras).join(
         Host, Host.id == Allocation.host_id).where(Allocation.server_id == server_id, Host.name == host)).one_or_none()
     if held is None:
         return False
+    extras = held.extras
+    if wish is not None:
+        has, _used = extras_.lock(tx, [held.host_id])[held.host_id]
+        hold = wish.fit(has, extras_.used_by_others(tx, held.host_id, server_id))
+        if hold is None:
+            return False
+        extras = {**(extras or {}), wish.flavorid: hold}
+    if only is not None:
+        extras = {flavorid: hold for flavorid, hold in (extras or {}).items() if flavorid == only} or None
     more = (vcpus - held.vcpus, memory_mb - held.memory_mb, disk_gb - held.disk_gb)
     fits = [used + amount <= (total - reserved) * ratio for amount, used, total, reserved, ratio in (
         (more[0], Host.vcpus_used, Host.vcpus, Host.vcpus_reserved, Host.vcpu_ratio),
@@ -90,10 +115,12 @@ def change(tx: orm.Session, server_id: str, host: str, vcpus: int, memory_mb: in
         version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
     if changed.rowcount != 1:
         return False
-    won = tx.execute(sa.update(Allocation).where(*mine).values(vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb).execution_options(
+    won = tx.execute(sa.update(Allocation).where(*mine).values(vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb, extras=extras).execution_options(
         synchronize_session=False))
     if won.rowcount != 1:
         raise exception.DatabaseDeadlock()
+    if extras != held.extras:
+        extras_.recount(tx, held.host_id)
     return True
 
 
@@ -105,7 +132,10 @@ def build_ended(tx: orm.Session, host: str, ok: bool) -> None:
 
 
 def audit(tx: orm.Session) -> list[dict]:
-    """Hosts whose used columns differ from the sum of their allocations: ``{"host", "column", "used", "sum"}`` each. Empty is right."""
+    """Hosts whose used columns differ from the sum of their allocations: ``{"host", "column", "used", "sum"}`` each. Empty is right.
+
+    Those of ``extras_used`` have mappings as ``used`` and ``sum``.
+    """
     columns = {"vcpus_used": Allocation.vcpus, "memory_mb_used": Allocation.memory_mb, "disk_gb_used": Allocation.disk_gb}
     query = (
         sa.select(Host.name, Host.servers, *(getattr(Host, name) for name in columns), sa.func.count(Allocation.server_id),
@@ -117,4 +147,4 @@ def audit(tx: orm.Session) -> list[dict]:
         for column, used, total in zip(("servers", *columns), numbers[:half], numbers[half:], strict=True):
             if used != total:
                 wrong.append({"host": name, "column": column, "used": used, "sum": int(total)})
-    return wrong
+    return wrong + extras_.audit(tx)

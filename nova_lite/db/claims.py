@@ -1,7 +1,8 @@
 """Claims of the scheduler: servers that wait, and room for many of them at once, by compare-and-set on their hosts' rows.
 
 On PostgreSQL one statement takes the room, hands the servers over and writes the allocations; elsewhere there is one a host and size and three in
-all for servers and allocations. Called by ``scheduler``; what else changes usage is in ``db.allocations``.
+all for servers and allocations. Servers that wish more of a host than room are claimed one by one, with the hosts' rows locked.
+Called by ``scheduler``; what else changes usage is in ``db.allocations``.
 """
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from sqlalchemy import orm
 
 from nova_lite import clock
 from nova_lite.db import claim_statement
+from nova_lite.db import extras as extras_
 from nova_lite.db.allocations import take, usage
 from nova_lite.db.models.base import Json
 from nova_lite.db.models.compute import Allocation, Host, Server
@@ -23,7 +25,7 @@ _SERVERS = Server.__table__
 class Claim:
     """Room for one server on one host. ``token``: the task that must still be the server's. Memory in MB, disk in GB.
 
-    ``decision``: how the host was chosen, to be kept with the server; None keeps what is there.
+    ``decision``: how the host was chosen, to be kept with the server; None keeps what is there. ``wish``: what else it must hold there.
     """
 
     server_id: str
@@ -36,6 +38,7 @@ class Claim:
     memory_mb: int
     disk_gb: int
     decision: dict | None = None
+    wish: extras_.Wish | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,9 +88,22 @@ def claim_many(tx: orm.Session, claims: Sequence[Claim]) -> Outcome:
         return Outcome([], [], [])
     # In order of host, so that two schedulers never wait for each other crosswise.
     ordered = sorted(claims, key=lambda each: (each.host_id, each.server_id))
+    plain = [each for each in ordered if each.wish is None]
+    if len(plain) == len(ordered):
+        return _claim_room(tx, plain)
+    hosts = extras_.lock(tx, (each.host_id for each in ordered))
+    found = _claim_room(tx, plain) if plain else Outcome([], [], [])
+    for each in ordered:
+        if each.wish is not None:
+            _claim_extras(tx, each, hosts, found)
+    return found
+
+
+def _claim_room(tx, claims) -> Outcome:
+    """Claims that wish nothing else."""
     if tx.get_bind().dialect.name == "postgresql":
-        return _at_once(tx, ordered)
-    won, lost = _take(tx, ordered)
+        return _at_once(tx, claims)
+    won, lost = _take(tx, claims)
     stale = _hand_over(tx, won)
     _untake(tx, stale)
     won = [each for each in won if each not in stale]
@@ -97,6 +113,25 @@ def claim_many(tx: orm.Session, claims: Sequence[Claim]) -> Outcome:
             {"server_id": each.server_id, "host_id": each.host_id, "vcpus": each.vcpus, "memory_mb": each.memory_mb, "disk_gb": each.disk_gb,
              "created_at": moment} for each in won])
     return Outcome(won, lost, stale)
+
+
+def _claim_extras(tx, each: Claim, hosts: dict[int, tuple[dict, dict]], found: Outcome) -> None:
+    """One claim with a wish, on a host whose row is locked: what the row said is in ``hosts``, and is kept up to date there."""
+    has, used = hosts.get(each.host_id, ({}, {}))
+    hold = each.wish.fit(has, used)
+    if hold is None or not take(tx, each.host_id, each.vcpus, each.memory_mb, each.disk_gb):
+        found.lost.append(each)
+    elif _hand_over(tx, [each]):
+        _untake(tx, [each])
+        found.stale.append(each)
+    else:
+        tx.execute(sa.insert(Allocation).values(
+            server_id=each.server_id, host_id=each.host_id, vcpus=each.vcpus, memory_mb=each.memory_mb, disk_gb=each.disk_gb,
+            extras={each.wish.flavorid: hold}, created_at=clock.now()))
+        used = extras_.total([used, hold])
+        extras_.put_used(tx, each.host_id, used)
+        hosts[each.host_id] = (has, used)
+        found.won.append(each)
 
 
 def _at_once(tx, claims) -> Outcome:
@@ -171,5 +206,7 @@ def give_up(tx: orm.Session, server_ids: Sequence[str]) -> None:
     tx.execute(sa.delete(Allocation).where(Allocation.server_id.in_(server_ids)).execution_options(synchronize_session=False))
     for each in held:
         usage(tx, each.host_id, each.vcpus, each.memory_mb, each.disk_gb, -1, building=-1)
+        if each.extras is not None:
+            extras_.recount(tx, each.host_id)
     tx.execute(sa.update(Server).where(Server.id.in_(server_ids)).values(host=None, node=None, availability_zone=None, task_state="scheduling")
                .execution_options(synchronize_session=False))

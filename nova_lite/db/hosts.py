@@ -22,7 +22,7 @@ COMPUTE = "nova-compute"
 INVENTORY = (
     "hypervisor_hostname", "hypervisor_type", "hypervisor_version", "host_ip", "vcpus", "memory_mb", "disk_gb", "disk_available_gb",
     "vcpus_reserved", "memory_mb_reserved", "disk_gb_reserved", "vcpu_ratio", "memory_ratio", "disk_ratio", "cpu_info", "supported", "traits",
-    "metrics",
+    "metrics", "extras",
 )
 
 
@@ -162,6 +162,8 @@ def put_inventory(tx: orm.Session, host: str, epoch: int, **values) -> bool:
 
 def _plain(value):
     # JSON knows lists only: compare and store what will be read back.
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
@@ -207,6 +209,7 @@ SCHEDULED = (
     Host.disk_ratio, Host.servers, Host.io_ops, Host.build_failures, Host.hypervisor_type, Host.hypervisor_version, Host.host_ip,
     sa.type_coerce(Host.supported, sa.Text).label("supported"), sa.type_coerce(Host.traits, sa.Text).label("traits"),
     sa.type_coerce(Host.cpu_info, sa.Text).label("cpu_info"), sa.type_coerce(Host.metrics, sa.Text).label("metrics"),
+    sa.type_coerce(Host.extras, sa.Text).label("extras"), sa.type_coerce(Host.extras_used, sa.Text).label("extras_used"),
     Host.version, Host.facts_version, Host.changed_at,
     Service.disabled, Service.forced_down, Service.last_seen_at, AggregateHost.aggregate_id,
     sa.func.coalesce(Aggregate.updated_at, Aggregate.created_at).label("aggregate_changed_at"),
@@ -231,7 +234,8 @@ def scheduled_hosts(tx: orm.Session, names: Iterable[str] | None = None) -> list
 
 _HOSTS = Host.__table__
 _USAGE = sa.select(*(_HOSTS.c[name] for name in (
-    "name", "version", "facts_version", "changed_at", "vcpus_used", "memory_mb_used", "disk_gb_used", "servers", "io_ops", "build_failures")))
+    "name", "version", "facts_version", "changed_at", "vcpus_used", "memory_mb_used", "disk_gb_used", "servers", "io_ops", "build_failures")),
+    sa.type_coerce(_HOSTS.c.extras_used, sa.Text).label("extras_used"))
 _CHANGED = _HOSTS.c.changed_at >= sa.bindparam("since", type_=Moment)
 _CHANGED_USAGE = _USAGE.where(_CHANGED)
 _SOME_USAGE = _USAGE.where(sa.or_(_CHANGED, _HOSTS.c.name.in_(sa.bindparam("names", expanding=True))))

@@ -3,12 +3,15 @@
 Servers with the same needs are selected for together. Called by ``scheduler.manager``, which rings the hosts after the commit.
 """
 import dataclasses
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nova_lite import clock, hooks
 from nova_lite.db import claims as claims_
+from nova_lite.db.extras import Wish
+from nova_lite.scheduler.core import extras
 from nova_lite.scheduler.core import select as core
 from nova_lite.scheduler.core.request import Request
 from nova_lite.scheduler.groups import Groups
@@ -130,7 +133,7 @@ class Placing:
             row, request = table.rows[each.host], each.wanted.request
             claims[each.wanted.server.id] = claims_.Claim(
                 each.wanted.server.id, each.wanted.token, int(table.ids[row]), each.host, table.nodes[row], table.zone_of(each.host),
-                request.vcpus, request.memory_mb, request.disk_gb, each.decision)
+                request.vcpus, request.memory_mb, request.disk_gb, each.decision, wish(request))
         hooks.reached("scheduler.claim")
         outcome = claims_.claim_many(self.tx, list(claims.values()))
         missed = {claim.server_id for claim in outcome.lost}
@@ -176,6 +179,12 @@ class Placing:
 
     def _short(self, batch: str, served: Mapping[str, int], why: str) -> str:
         return f"Of the servers asked for together {served[batch]} would fit, and at least {self.needs[batch]} must: {why}"
+
+
+def wish(request: Request) -> Wish | None:
+    """What a claim asks a host for besides room."""
+    need = request.extras
+    return Wish(need.flavorid, functools.partial(extras.fit, need=need)) if need is not None else None
 
 
 def _refusal(why: core.Why, common: dict) -> dict:

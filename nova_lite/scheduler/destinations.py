@@ -10,6 +10,7 @@ from nova_lite.db import allocations, hosts, servers
 from nova_lite.db import moves as moves_
 from nova_lite.db.models import Server
 from nova_lite.scheduler import hints
+from nova_lite.scheduler.claims import wish
 from nova_lite.scheduler.core import select as core
 from nova_lite.scheduler.core.request import Request
 from nova_lite.scheduler.groups import Groups
@@ -77,14 +78,15 @@ class Directions:
         if place["destination"]:
             asked |= {"force_host": place["destination"]} if place["forced"] else {"destination": {"host": place["destination"]}}
         return Request.of(place["flavor"] or server.flavor, server.image, asked, project_id=server.project_id, image_id=server.image_id,
-                          default_zone=self.default_zone, server_hosts=hints.server_hosts(tx, [asked]))
+                          default_zone=self.default_zone, server_hosts=hints.server_hosts(tx, [asked]), options=self.rules.options)
 
     def _claim(self, tx, server: Server, request: Request, host: str, place: dict) -> bool:
         hooks.reached("scheduler.claim_move")
         if host == server.host:
-            return allocations.change(tx, server.id, host, **place["both"])
+            return allocations.change(tx, server.id, host, **place["both"], wish=wish(request))
         allocations.release(tx, server.id, host)
-        return allocations.add(tx, server.id, int(self.view.table.ids[self.view.table.rows[host]]), request.vcpus, request.memory_mb, request.disk_gb)
+        return allocations.add(tx, server.id, int(self.view.table.ids[self.view.table.rows[host]]), request.vcpus, request.memory_mb, request.disk_gb,
+                               wish(request))
 
     def _direct(self, tx, server: Server, token: str, host: str, place: dict, selection: core.Selection) -> Directed:
         found = hosts.get(tx, host)

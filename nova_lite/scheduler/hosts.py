@@ -9,10 +9,11 @@ import datetime
 import functools
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nova_lite import clock
 from nova_lite.db import hosts as rows_
+from nova_lite.scheduler.core.holdings import NOTHING
 from nova_lite.scheduler.core.table import NEVER, Aggregate, HostRow, HostTable
 
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -75,7 +76,8 @@ class HostView:
                 unread.append(row.name)
             elif known[0] != row.version or row.name in stale:
                 self._versions[row.name] = (row.version, row.facts_version)
-                self.table.put_usage(row.name, row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.io_ops, row.build_failures)
+                self.table.put_usage(row.name, row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.io_ops, row.build_failures,
+                                     _held(row.extras_used))
                 new += 1
         for name in stale - names if stale else ():
             self._drop(name)
@@ -147,6 +149,7 @@ class HostView:
             build_failures=row.build_failures, hypervisor_type=row.hypervisor_type, hypervisor_version=row.hypervisor_version,
             host_ip=row.host_ip, enabled=row.disabled is False, up_until=self._up_until(row.last_seen_at, row.forced_down),
             supported=_triples(row.supported), traits=_texts(row.traits), cpu_info=row.cpu_info or "", metrics=_numbers(row.metrics),
+            extras=_facts(row.extras), extras_used=_held(row.extras_used),
             aggregates=tuple(each.aggregate_id for each in rows if each.aggregate_id is not None)))
 
     def _drop(self, name: str) -> None:
@@ -163,6 +166,15 @@ class HostView:
 
 def _numbers(text: str | None) -> dict[str, float]:
     return json.loads(text) if text and text != "{}" else {}
+
+
+@functools.lru_cache(1024)
+def _facts(text: str | None) -> Mapping:
+    return json.loads(text or "{}")
+
+
+def _held(text: str | None) -> Mapping:
+    return json.loads(text) if text and text != "{}" else NOTHING
 
 
 @functools.lru_cache(1024)

@@ -105,12 +105,13 @@ class Manager:
         with self._fresh_view() as tx:
             groups = Groups.read(tx, [] if group_id is None else [group_id])
             asked = Request.of(flavor, image, request, project_id=ctx.project_id, image_id=image_id,
-                               default_zone=self._settings.default_schedule_zone, server_hosts=hints.server_hosts(tx, [request]))
+                               default_zone=self._settings.default_schedule_zone, server_hosts=hints.server_hosts(tx, [request]),
+                               options=self._settings.options)
             return explain.explain(self._view.table, groups.request(asked, group_id), self._rules, seconds_since_1970(clock.now()), limit)
 
     def capacity(self, ctx: RequestContext, *, flavor: dict) -> dict:
         """How many more servers of a flavor fit, and what binds: see scheduler.core.explain."""
-        asked = Request.of(flavor, None, None, project_id=ctx.project_id)
+        asked = Request.of(flavor, None, None, project_id=ctx.project_id, options=self._settings.options)
         with self._fresh_view():
             return explain.capacity(self._view.table, asked, self._rules, seconds_since_1970(clock.now()))
 
@@ -207,7 +208,8 @@ class Manager:
         where = hints.server_hosts(tx, (server.request for server in waiting))
         for server in waiting:
             request = Request.of(server.flavor, server.image, server.request, project_id=server.project_id, image_id=server.image_id,
-                                 default_zone=self._settings.default_schedule_zone, server_hosts=where)
+                                 default_zone=self._settings.default_schedule_zone, server_hosts=where,
+                                 options=self._settings.options)
             together = server.reservation_id in needs and not server.request.get("attempts")
             each = claims.Wanted(server, server.task_id, request, server.reservation_id if together else None)
             unenforced = groups.unenforced(server.group_id, self._settings.options.enabled_filters)

@@ -223,7 +223,8 @@ class Host(Base):
     """A compute host: what it has, how much may be promised, and what is claimed. ``used`` columns equal the sum of its allocations.
 
     ``changed_at`` moves with every change that the scheduler must see, ``version`` counts them, ``facts_version`` those that are not usage.
-    ``own_ratios``: what the host said of its ratio columns, which its aggregates may override (db.ratios).
+    ``own_ratios``: what the host said of its ratio columns, which its aggregates may override (db.ratios). ``extras``: what it has besides,
+    ``extras_used``: what is claimed of that (db.extras).
     """
 
     __tablename__ = "hosts"
@@ -255,6 +256,8 @@ class Host(Base):
     supported: Mapped[list] = mapped_column(Json, default=list)
     traits: Mapped[list] = mapped_column(Json, default=list)
     metrics: Mapped[dict] = mapped_column(Json, default=dict)
+    extras: Mapped[dict] = mapped_column(Json, default=dict)
+    extras_used: Mapped[dict] = mapped_column(Json, default=dict)
     epoch: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=0)
     facts_version: Mapped[int] = mapped_column(default=0)
@@ -263,7 +266,7 @@ class Host(Base):
 
 
 class Allocation(Base):
-    """What one server takes of one host. A move holds two: one for each host."""
+    """What one server takes of one host. A move holds two: one for each host. ``extras``: see db.extras; NULL for most."""
 
     __tablename__ = "allocations"
     server_id: Mapped[str] = mapped_column(Uuid, sa.ForeignKey("servers.id"), primary_key=True)
@@ -271,6 +274,7 @@ class Allocation(Base):
     vcpus: Mapped[int]
     memory_mb: Mapped[int]
     disk_gb: Mapped[int]
+    extras: Mapped[dict | None] = mapped_column(Json)
     created_at: Mapped[datetime.datetime] = created_at()
 
 

@@ -6,6 +6,9 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+from nova_lite.scheduler.core import resources
+from nova_lite.scheduler.core.extras import Need
+
 LEGACY_PROPERTIES = {
     "architecture": "hw_architecture", "hypervisor_type": "img_hv_type", "vm_mode": "hw_vm_mode",
     "hypervisor_version_requires": "img_hv_requested_version",
@@ -32,7 +35,7 @@ class Request:
     """One server's needs. Memory in MB, disk in GB.
 
     ``force_host``/``force_node`` skip the filters that are not about room; ``host``/``node`` name a destination that every filter still
-    judges. ``excluded``: hosts not to use again. ``server_hosts``: where the servers that the hints name are.
+    judges. ``excluded``: hosts not to use again. ``server_hosts``: where the servers that the hints name are. ``extras``: what else it needs.
     """
 
     vcpus: int
@@ -52,22 +55,31 @@ class Request:
     hints: Mapping = dataclasses.field(default_factory=dict)
     server_hosts: Mapping = dataclasses.field(default_factory=dict)
     group: Group | None = None
+    extras: Need | None = None
 
     @classmethod
     def of(cls, flavor: Mapping, image: Mapping | None, request: Mapping | None, *, project_id: str | None = None,
-           image_id: str | None = None, default_zone: str | None = None, server_hosts: Mapping = NO_ITEMS, group: Group | None = None) -> "Request":
+           image_id: str | None = None, default_zone: str | None = None, server_hosts: Mapping = NO_ITEMS, group: Group | None = None,
+           options: "Options | None" = None) -> "Request":
         """A request from the JSON copies in a server's row. ``default_zone``: zone of servers that ask for none."""
         image, request = image or NO_ITEMS, request or NO_ITEMS
         destination = request.get("destination") or NO_ITEMS
         properties = {LEGACY_PROPERTIES.get(name, name): value for name, value in (image.get("properties") or NO_ITEMS).items()}
         return cls(
-            vcpus=int(flavor["vcpus"]), memory_mb=int(flavor["memory_mb"]), disk_gb=disk_gb(flavor),
+            **amounts(flavor),
             zone=request.get("availability_zone") or default_zone, project_id=project_id,
             force_host=request.get("force_host"), force_node=request.get("force_node"),
             host=destination.get("host"), node=destination.get("node"), excluded=frozenset(request.get("excluded") or ()),
             flavor_name=flavor.get("name") or "", image_id=image_id, image=properties,
             extra_specs=flavor.get("extra_specs") or NO_ITEMS, hints=request.get("hints") or NO_ITEMS,
-            server_hosts=server_hosts, group=group)
+            server_hosts=server_hosts, group=group, extras=Need.of(flavor, properties, options or Options()))
+
+
+def amounts(flavor: Mapping) -> dict[str, int]:
+    """vCPUs, MB of RAM, GB of disk that a server of the flavor takes; its extra specs may say otherwise (``resources:VCPU=0``)."""
+    said = resources.said(flavor.get("extra_specs") or NO_ITEMS)
+    own = {"vcpus": int(flavor["vcpus"]), "memory_mb": int(flavor["memory_mb"]), "disk_gb": disk_gb(flavor)}
+    return own | {column: said[name] for name, column in resources.COLUMNS.items() if name in said}
 
 
 def disk_gb(flavor: Mapping) -> int:

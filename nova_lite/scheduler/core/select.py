@@ -111,6 +111,8 @@ def undo(table: HostTable, request: Request, host: str) -> None:
     table.demand[request.vcpus, request.memory_mb] -= 1
     if row is not None:
         table.consume(row, request.vcpus, request.memory_mb, request.disk_gb, sign=-1)
+        if request.extras is not None:
+            table.holdings.consume(row, host, request.extras, -1)
 
 
 def prepare(query: Query, rules: Rules) -> tuple[slice | np.ndarray, list]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 
 import numpy as np
 
+from nova_lite.scheduler.core.holdings import NOTHING, Holdings
+
 NEVER = float("-inf")
 ALWAYS = float("inf")
 
@@ -28,7 +30,8 @@ MEMO_LIMIT = 2048
 class HostRow:
     """What the scheduler knows of one host. Memory in MB, disk in GB; ``up_until`` in seconds since 1970 (``NEVER``: forced down).
 
-    ``id`` is the database's; ``supported``: (architecture, hypervisor type, vm mode) triples; ``aggregates``: ids; ``cpu_info``: JSON text.
+    ``id`` is the database's; ``supported``: (architecture, hypervisor type, vm mode) triples; ``aggregates``: ids; ``cpu_info``: JSON text;
+    ``extras``, ``extras_used``: as ``db.extras`` has them.
     """
 
     id: int
@@ -59,6 +62,8 @@ class HostRow:
     cpu_info: str = ""
     aggregates: tuple[int, ...] = ()
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    extras: Mapping = dataclasses.field(default_factory=dict)
+    extras_used: Mapping = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class HostTable:
         self.cpus = Interner()
         self.trait_sets = Interner()
         self.types = Interner()
+        self.holdings = Holdings(capacity, Interner())
         self._metrics: dict[str, np.ndarray] = {}
         self._zone_of_class: list[int] = []
         self._memo: dict = {}
@@ -143,6 +149,7 @@ class HostTable:
         self.type_class[row] = self.types.id(host.hypervisor_type)
         for name in host.metrics.keys() | self._metrics.keys():
             self._metric(name)[row] = host.metrics.get(name, np.nan)
+        self.holdings.put(row, host.name, host.extras, host.extras_used)
         aggregate_class = self._aggregate_class(host.aggregates)
         self.aggregate_class[row] = aggregate_class
         self.zone[row] = self._zone_of_class[aggregate_class]
@@ -153,6 +160,7 @@ class HostTable:
         row = self.rows.pop(name, None)
         if row is None:
             return
+        self.holdings.clear(row, name)
         last = self.size - 1
         if row != last:
             for column in COLUMNS:
@@ -160,6 +168,7 @@ class HostTable:
                 array[row] = array[last]
             for array in self._metrics.values():
                 array[row] = array[last]
+            self.holdings.move(row, last)
             for texts in (self.names, self.nodes, self.addresses):
                 texts[row] = texts[last]
             self.rows[self.names[row]] = row
@@ -196,9 +205,11 @@ class HostTable:
         self.io_ops[row] += sign
         self._put_room(row)
 
-    def put_usage(self, name: str, vcpus: int, memory_mb: int, disk_gb: int, servers: int, io_ops: int, build_failures: int) -> None:
+    def put_usage(self, name: str, vcpus: int, memory_mb: int, disk_gb: int, servers: int, io_ops: int, build_failures: int,
+                  extras_used: Mapping = NOTHING) -> None:
         """What is used of a known host, without any other change to it."""
         row = self.rows[name]
+        self.holdings.put_used(row, name, extras_used)
         for name, amount in (("vcpus", vcpus), ("memory", memory_mb), ("disk", disk_gb)):
             used, free = getattr(self, f"{name}_used"), getattr(self, f"{name}_free")
             free[row] += used[row] - amount
@@ -242,6 +253,7 @@ class HostTable:
                 setattr(self, column, np.concatenate([array, np.zeros_like(array)]))
             for name, array in self._metrics.items():
                 self._metrics[name] = np.concatenate([array, np.full_like(array, np.nan)])
+            self.holdings.grow()
         self.rows[name] = row
         for texts in (self.names, self.nodes, self.addresses):
             texts.append(name)

@@ -6,6 +6,7 @@ import math
 
 from hypothesis import strategies as st
 
+from nova_lite.scheduler.core.extras import Need
 from nova_lite.scheduler.core.request import Group, Options, Request
 from nova_lite.scheduler.core.table import ALWAYS, NEVER, Aggregate, HostRow, HostTable
 
@@ -19,6 +20,14 @@ AGGREGATES = (
     Aggregate(5, "more", None, {"filter_tenant_id_2": "p3", "instance_type": "small,large", "max_io_ops_per_host": "3"}),
     Aggregate(6, "odd", None, {"max_io_ops_per_host": "many", "hw_vm_mode": "hvm", "cores": "8", "ram_weight_multiplier": "x"}),
 )
+
+kinds = st.fixed_dictionaries({"total": st.integers(0, 6)}, optional={
+    "reserved": st.integers(0, 2), "ratio": st.sampled_from([1.0, 1.5]), "min": st.integers(1, 2), "max": st.integers(1, 4),
+    "step": st.integers(1, 2)})
+classes = st.sampled_from(["CUSTOM_GOLD", "CUSTOM_SILVER"])
+extras = st.just({}) | st.fixed_dictionaries({"resources": st.dictionaries(classes, kinds, min_size=1)})
+extras_used = st.just({}) | st.fixed_dictionaries({"resources": st.dictionaries(classes, st.integers(1, 4), min_size=1)})
+needs = st.none() | st.dictionaries(classes, st.integers(1, 4), min_size=1).map(lambda asked: Need("1", tuple(sorted(asked.items()))))
 
 hosts = st.builds(
     HostRow, id=st.just(0), name=st.just("h"), node=st.just("n"), vcpus=st.integers(1, 8), memory_mb=st.integers(1, 16), disk_gb=st.integers(1, 16),
@@ -34,6 +43,7 @@ hosts = st.builds(
     cpu_info=st.sampled_from(["", '{"arch":"x86_64","topology":{"cores":4},"features":["avx","sse"]}', '{"topology":{"cores":8}}']),
     aggregates=st.sets(st.integers(1, 6), max_size=3).map(lambda each: tuple(sorted(each))),
     metrics=st.dictionaries(st.sampled_from(["cpu.percent", "cpu.idle.percent", "other"]), st.sampled_from([0.0, 0.25, 1.0]), max_size=3),
+    extras=extras, extras_used=extras_used,
 )
 host_lists = st.lists(hosts, min_size=1, max_size=12).map(
     lambda rows: [dataclasses.replace(row, id=index, name=f"h{index}", node=f"n{index}") for index, row in enumerate(rows)])
@@ -66,7 +76,7 @@ requests = st.builds(
     Request, vcpus=st.integers(1, 5), memory_mb=st.integers(1, 8), disk_gb=st.integers(0, 6), zone=st.sampled_from([None, "east", "nova", "mars"]),
     project_id=st.sampled_from(["p1", "p3", "p9"]), excluded=st.sets(names, max_size=2).map(frozenset), image=properties, group=groups,
     flavor_name=st.sampled_from(["small", "tiny"]), image_id=st.sampled_from([None, "i1", "i2"]), extra_specs=extra_specs, hints=hints,
-    server_hosts=st.dictionaries(st.sampled_from(["s1", "s2"]), names))
+    server_hosts=st.dictionaries(st.sampled_from(["s1", "s2"]), names), extras=needs)
 options = st.builds(
     Options, metrics_weight_setting=st.sampled_from([(), (("cpu.percent", -1.0),), (("cpu.percent", 2.0), ("nobody.tells", 1.0)),
                                                      (("cpu.percent", -1.0), ("cpu.idle.percent", 0.5), ("nobody.tells", 0.0))]),
@@ -263,6 +273,18 @@ def metrics(host: HostRow, request: Request, options: Options) -> bool:
     return all(name in host.metrics for name, _ratio in options.metrics_weight_setting)
 
 
+def custom_resources(host: HostRow, request: Request, options: Options) -> bool:
+    """Each class: within what one server may take, and the sum within what is promised."""
+    for name, amount in request.extras.resources if request.extras else ():
+        kind = host.extras.get("resources", {}).get(name)
+        if kind is None or amount < kind.get("min", 1) or amount > kind.get("max", 9) or amount % kind.get("step", 1):
+            return False
+        used = host.extras_used.get("resources", {}).get(name, 0)
+        if used + amount > math.floor((kind["total"] - kind.get("reserved", 0)) * kind.get("ratio", 1.0)):
+            return False
+    return True
+
+
 def told(host: HostRow, options: Options) -> float:
     """The sum of what the host tells, each times its ratio; the option's value where it lacks one that counts."""
     counted = [(name, ratio) for name, ratio in options.metrics_weight_setting if ratio]
@@ -327,6 +349,7 @@ FILTERS = {
     "IsolatedHostsFilter": isolated,
     "JsonFilter": json_query,
     "MetricsFilter": metrics,
+    "CustomResourcesFilter": custom_resources,
     "AllHostsFilter": lambda host, request, options: True,
     "AvailabilityZoneFilter": zone,
     "ComputeFilter": alive,
@@ -397,4 +420,5 @@ def weigh(rows, request: Request, options: Options) -> list[float]:
 def passing(rows, request: Request, options: Options) -> list[HostRow]:
     """The hosts that each rule lets through."""
     return [host for host in rows if host.name not in request.excluded and has_room(host, request)
-            and traits(host, request, options) and all(FILTERS[name](host, request, options) for name in options.enabled_filters)]
+            and traits(host, request, options) and custom_resources(host, request, options)
+            and all(FILTERS[name](host, request, options) for name in options.enabled_filters)]

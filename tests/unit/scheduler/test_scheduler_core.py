@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_lite import config
-from nova_lite.scheduler.core import filters, weighers
+from nova_lite.compute import room
+from nova_lite.db.extras import total
+from nova_lite.scheduler.core import extras, filters, resources, weighers
 from nova_lite.scheduler.core.board import Board
 from nova_lite.scheduler.core.query import Query
-from nova_lite.scheduler.core.request import Group, Options, Request, disk_gb
+from nova_lite.scheduler.core.request import Group, Options, Request, amounts, disk_gb
 from nova_lite.scheduler.core.select import Rules, select, undo
 from nova_lite.scheduler.core.table import COLUMNS, Aggregate, HostRow, HostTable
 
@@ -121,8 +123,16 @@ def grown(rows, name, request):
         request = dataclasses.replace(request, group=dataclasses.replace(group, hosts={**group.hosts, name: group.hosts.get(name, 0) + 1}))
     return [dataclasses.replace(
         row, vcpus_used=row.vcpus_used + request.vcpus, memory_mb_used=row.memory_mb_used + request.memory_mb,
-        disk_gb_used=row.disk_gb_used + request.disk_gb, servers=row.servers + 1, io_ops=row.io_ops + 1) if row.name == name else row
+        disk_gb_used=row.disk_gb_used + request.disk_gb, servers=row.servers + 1, io_ops=row.io_ops + 1,
+        extras_used=used_with(row, request)) if row.name == name else row
         for row in rows], request
+
+
+def used_with(row, request):
+    """What is used of a host's extras once the request is there."""
+    if request.extras is None:
+        return row.extras_used
+    return total([row.extras_used, extras.fit(row.extras, row.extras_used, request.extras)])
 
 
 @settings(max_examples=200, deadline=None)
@@ -144,6 +154,25 @@ def test_select_places_each_server_on_a_heaviest_host_that_passes(rows, request,
     fresh = plain.table_of(rows)
     for column in COLUMNS:
         assert np.allclose(getattr(table, column)[:len(rows)], getattr(fresh, column)[:len(rows)], equal_nan=True), column
+    assert_same_holdings(table, fresh)
+
+
+def assert_same_holdings(table, fresh):
+    assert table.holdings.hosts == fresh.holdings.hosts
+    for name in table.holdings.rooms.keys() | fresh.holdings.rooms.keys():
+        assert table.holdings.room(name)[:len(table)].tolist() == fresh.holdings.room(name)[:len(table)].tolist()
+
+
+@FEW
+@given(plain.host_lists, plain.requests, st.integers(1, 4))
+def test_undoing_a_placement_leaves_the_table_as_it_was(rows, request, count):
+    table = plain.table_of(rows)
+    for name in select(table, request, count, rules=Rules(), now=NOW).hosts:
+        undo(table, request, name)
+    fresh = plain.table_of(rows)
+    for column in COLUMNS:
+        assert np.allclose(getattr(table, column)[:len(rows)], getattr(fresh, column)[:len(rows)], equal_nan=True), column
+    assert_same_holdings(table, fresh)
 
 
 @FEW
@@ -159,7 +188,22 @@ def test_rows_are_found_by_name_whatever_was_removed(rows, removed):
     for name, row in kept.items():
         at = table.rows[name]
         assert (table.names[at], table.nodes[at], table.addresses[at], table.ids[at]) == (name, row.node, row.host_ip, row.id)
+        for kind in ("CUSTOM_GOLD", "CUSTOM_SILVER"):
+            own = row.extras.get("resources", {}).get(kind)
+            left = resources.room(own) - row.extras_used.get("resources", {}).get(kind, 0) if own else 0
+            assert table.holdings.room(kind)[at] == left
         assert (table.vcpus_total[at], table.memory_used[at], table.enabled[at]) == (row.vcpus, row.memory_mb_used, row.enabled)
+
+
+SPECS = st.dictionaries(st.sampled_from(["resources:VCPU", "resources1:VCPU", "resources:MEMORY_MB", "resources_A:DISK_GB", "resources:CUSTOM_GOLD"]),
+                        st.sampled_from(["0", "1", "17", "x", "-1"]))
+
+
+@FEW
+@given(SPECS, st.integers(1, 8), st.integers(1, 8), st.integers(0, 3000))
+def test_what_a_flavor_takes_is_the_same_for_the_scheduler_and_for_whoever_gives_it_back(specs, vcpus, gb, swap):
+    flavor = {"vcpus": vcpus, "memory_mb": 64, "root_gb": gb, "ephemeral_gb": 1, "swap": swap, "extra_specs": specs}
+    assert amounts(flavor) == room.room(flavor)
 
 
 def test_each_filter_has_a_plain_reading():

@@ -1,0 +1,88 @@
+"""Holdings: what the hosts of a table have besides vCPUs, memory and disk, and what is used of it.
+
+Custom resources are columns, one a class. The rest is kept host by host, for those that have some (``hosts``). Only ``HostTable`` changes it.
+"""
+from collections.abc import Mapping
+
+import numpy as np
+
+from nova_lite.scheduler.core import extras, resources
+
+NOTHING: Mapping = {}
+
+
+class Holdings:
+    """``hosts``: ``{name: (what it has, what is used)}`` of hosts that have something. ``rooms``: by class, what is left on each row.
+
+    ``kinds``: the distinct inventories of custom resources; ``kind``: the one of each row, -1 for none.
+    """
+
+    def __init__(self, capacity: int, kinds):
+        self.hosts: dict[str, tuple[Mapping, Mapping]] = {}
+        self.rooms: dict[str, np.ndarray] = {}
+        self.kinds = kinds
+        self.kind = np.full(capacity, -1, np.int32)
+
+    def put(self, row: int, name: str, has: Mapping, used: Mapping) -> None:
+        """A row's host is another one, or has something else."""
+        if not has and name not in self.hosts:
+            return
+        if not has:
+            del self.hosts[name]
+        else:
+            self.hosts[name] = (has, used)
+        own = has.get("resources", NOTHING)
+        self.kind[row] = self.kinds.id(_frozen(own)) if own else -1
+        self._put_rooms(row, own, used)
+
+    def put_used(self, row: int, name: str, used: Mapping) -> None:
+        """What is used of a host, without any other change to it."""
+        known = self.hosts.get(name)
+        if known is not None and known[1] != used:
+            self.hosts[name] = (known[0], used)
+            self._put_rooms(row, known[0].get("resources", NOTHING), used)
+
+    def _put_rooms(self, row: int, own: Mapping, used: Mapping) -> None:
+        taken = used.get("resources", NOTHING)
+        for name in own.keys() - self.rooms.keys():
+            self.rooms[name] = np.zeros(len(self.kind))
+        for name, column in self.rooms.items():
+            column[row] = resources.room(own[name]) - taken.get(name, 0) if name in own else 0.0
+
+    def consume(self, row: int, name: str, need: extras.Need, sign: int) -> None:
+        """Count one more server on a row before the database says so; -1 takes it back."""
+        if name not in self.hosts:
+            return
+        has, used = self.hosts[name]
+        used = dict(used)
+        if need.resources:
+            taken = dict(used.get("resources", NOTHING))
+            for each, amount in need.resources:
+                taken[each] = taken.get(each, 0) + sign * amount
+                self.rooms[each][row] -= sign * amount
+            used["resources"] = {each: amount for each, amount in taken.items() if amount}
+        self.hosts[name] = (has, used)
+
+    def room(self, name: str) -> np.ndarray:
+        """How much of a custom resource is left on each row."""
+        found = self.rooms.get(name)
+        return np.zeros(len(self.kind)) if found is None else found
+
+    def clear(self, row: int, name: str) -> None:
+        """A host leaves its row."""
+        self.put(row, name, NOTHING, NOTHING)
+
+    def move(self, row: int, last: int) -> None:
+        """The host of row ``last`` is in ``row`` from now on."""
+        for column in (self.kind, *self.rooms.values()):
+            column[row] = column[last]
+
+    def grow(self) -> None:
+        """Twice as many rows."""
+        self.kind = np.concatenate([self.kind, np.full_like(self.kind, -1)])
+        for name, column in self.rooms.items():
+            self.rooms[name] = np.concatenate([column, np.zeros_like(column)])
+
+
+def _frozen(own: Mapping[str, Mapping]) -> tuple:
+    return tuple(sorted((name, tuple(sorted(kind.items()))) for name, kind in own.items()))
