@@ -56,16 +56,17 @@ def _refusal(tx, server_id: str, asked: str) -> exception.NovaLiteError:
     return exception.Conflict(f"Cannot '{asked}' instance {server_id} while it is in vm_state {server.vm_state}")
 
 
-def finish(tx, server: Server, token: str, done_by: str | None, started: datetime.datetime, event: str, **changes) -> None:
+def finish(tx, server: Server, token: str, done_by: str | None, started: datetime.datetime, event: str, epoch: int | None = None,
+           **changes) -> None:
     """End the task with success: the table's vm_state, ``changes`` to other columns, the action's end and its event.
 
-    ``done_by``: the host whose worker did it. Raises TaskLost.
+    ``done_by``: the host whose worker did it. Raises TaskLost, with ``epoch`` also where that is not the worker's latest start.
     """
     row = states.ACTIONS[server.task_action]
     if row.success != states.KEEP:
         changes.setdefault("vm_state", row.success)
     request_id = server.task_request_id
-    _end(tx, server, token, changes)
+    _end(tx, server, token, changes, None if epoch is None else (done_by, epoch))
     servers_.end_action(tx, server.id, request_id, event, started, done_by, "Success")
 
 
@@ -119,8 +120,8 @@ def hand_over(tx, server: Server, token: str, host: str | None, **changes) -> st
     return fresh
 
 
-def _end(tx, server: Server, token: str, changes: dict) -> None:
+def _end(tx, server: Server, token: str, changes: dict, worker: tuple[str, int] | None = None) -> None:
     cleared = dict.fromkeys(("task_id", "task_action", "task_state", "task_started_at", "task_deadline", "task_request_id", "task_detail",
                              "task_host"))
-    if not servers_.update_task(tx, server.id, token, **{**cleared, **changes}):
+    if not servers_.update_task(tx, server.id, token, worker, **{**cleared, **changes}):
         raise exception.TaskLost(token=token, server_id=server.id)

@@ -62,8 +62,11 @@ def present(tx: orm.Session, port_ids: Iterable[str]) -> set[str]:
 
 
 def insert_addresses(tx: orm.Session, rows: list[dict]) -> int:
-    """Write addresses; returns how many were free."""
-    return insert_unless_taken(tx, PortAddress, rows)
+    """Write addresses; returns how many were free. Raises DatabaseDeadlock when a subnet was just deleted."""
+    try:
+        return insert_unless_taken(tx, PortAddress, rows)
+    except sa.exc.IntegrityError as error:
+        raise exception.DatabaseDeadlock() from error
 
 
 def taken_addresses(tx: orm.Session, network_ids: Iterable[str]) -> list[tuple[str, str, str]]:

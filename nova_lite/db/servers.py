@@ -100,11 +100,19 @@ def begin_task(tx, server_id: str, *, allowed: Iterable[str], interrupts: Iterab
     return tx.execute(query.values(changed_at=clock.now(), **task)).rowcount == 1
 
 
-def update_task(tx, server_id: str, token: str, **changes) -> bool:
-    """Change columns while the task ``token`` is the server's; False when it is not (any more)."""
+def update_task(tx, server_id: str, token: str, worker: tuple[str, int] | None = None, **changes) -> bool:
+    """Change columns while the task ``token`` is the server's; False when it is not (any more).
+
+    ``worker``: (host, epoch), where the compute worker of that host must not have started anew since either.
+    """
     now = clock.now()
     changes = {"changed_at": now, "updated_at": now, **changes}
-    return tx.execute(sa.update(Server).where(Server.id == server_id, Server.task_id == token).values(**changes)).rowcount == 1
+    query = sa.update(Server).where(Server.id == server_id, Server.task_id == token)
+    if worker is not None:
+        # What Python cannot evaluate, SQLAlchemy would read back; nobody who ends a task uses the row after it.
+        query = query.where(sa.exists().where(Service.binary == "nova-compute", Service.host == worker[0], Service.epoch == worker[1])
+                            ).execution_options(synchronize_session=False)
+    return tx.execute(query.values(**changes)).rowcount == 1
 
 
 def with_task(tx, server_id: str, token: str) -> Server | None:

@@ -18,6 +18,8 @@ NOT_OF_THIS_HOST = (exception.ImageUnusable, exception.ImageNotFound, exception.
 """Errors that another host would meet too."""
 AWAY = (exception.RpcUnavailable, exception.DatabaseUnavailable)
 """Neither this host's fault nor better elsewhere: the sweep builds again once the broker or the database is back."""
+COPIES_HOLD = 30.0
+"""Seconds after the request for which what it noted of its networks is believed."""
 KEPT = ("availability_zone", "hints")
 
 
@@ -36,10 +38,8 @@ def build(job: Job) -> None:
 
 def _build(job: Job) -> None:
     shop, server = job.shop, job.server
-    wanted = server.request.get("networks") or []
     with contextlib.ExitStack() as undo:
-        zone = server.availability_zone or "nova"
-        nics = shop.db.transact(lambda tx: server_ports.allocate(tx, server.id, server.project_id, shop.host, wanted, zone=zone))
+        nics = _give_addresses(job)
         undo.callback(leave_networks, job)
         hooks.reached("build.addresses")
         job_.prepare_networks(job, nics)
@@ -48,13 +48,25 @@ def _build(job: Job) -> None:
         shop.driver.create_disks(guest, shop.fetch)
         hooks.reached("build.disks")
         undo.callback(shop.driver.destroy_guest, server.id)
-        shop.driver.start_guest(guest)
-        hooks.reached("build.guest")
-        with shop.db.write() as tx:
-            task.finish(tx, server, job.token, shop.host, job.started, EVENT, power_state=int(PowerState.RUNNING), launched_at=clock.now(),
-                        progress=100, request={key: server.request.get(key) for key in KEPT})
-            allocations.build_ended(tx, shop.host, True)
+        with shop.driver.started(guest):
+            hooks.reached("build.guest")
+            with shop.db.write() as tx:
+                task.finish(tx, server, job.token, shop.host, job.started, EVENT, job.epoch, power_state=int(PowerState.RUNNING),
+                            launched_at=clock.now(), progress=100, request={key: server.request.get(key) for key in KEPT})
+                allocations.build_ended(tx, shop.host, True)
         undo.pop_all()
+
+
+def _give_addresses(job: Job) -> list[dict]:
+    server = job.server
+    fresh = clock.now() - server.created_at < clock.seconds(COPIES_HOLD) and not job.again and not server.request.get("attempts")
+    turns = iter((fresh,))
+
+    def give(tx) -> list[dict]:
+        # Whatever makes the first turn fail, the next one reads what is so.
+        return server_ports.allocate(tx, server.id, server.project_id, job.shop.host, server.request.get("networks") or [],
+                                     zone=server.availability_zone or "nova", at_once=next(turns, False))
+    return job.shop.db.transact(give)
 
 
 def leave_networks(job: Job) -> None:

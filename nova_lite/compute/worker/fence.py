@@ -3,10 +3,13 @@
 A process that was frozen or cut off goes on later as if no time had passed. So each task has its driver behind a fence: what changes anything asks
 first whether this worker is still its host's, what starts a guest asks for the task too, before and after.
 """
+import contextlib
 import dataclasses
 import functools
+import math
+from collections.abc import Iterator
 
-from nova_lite import exception, hooks, log
+from nova_lite import clock, exception, hooks, log
 from nova_lite.compute.worker.job import Workshop
 from nova_lite.db import hosts as hosts_
 from nova_lite.db import servers as servers_
@@ -14,18 +17,25 @@ from nova_lite.db import servers as servers_
 LOG = log.get(__name__)
 READS = frozenset({"inventory", "guests", "guest_files", "power_state", "console_output", "console", "diagnostics", "moves"})
 STARTS = frozenset({"start_guest", "reboot_hard", "reboot_soft", "unpause_guest"})
+PROOF_SECONDS = 0.1
+"""How long an answer holds for changes that start nothing: they take as long themselves, and nobody asks in their midst. A frozen process's
+clock goes on, so that it has no proof when it thaws."""
 
 
-def fenced(shop: Workshop, epoch: int, server_id: str, token: str) -> Workshop:
-    """The workshop with its driver behind the fence of one task."""
-    return dataclasses.replace(shop, driver=FencedDriver(shop, epoch, server_id, token))
+def fenced(shop: Workshop, epoch: int, server_id: str, token: str, proven_at: float = -math.inf) -> Workshop:
+    """The workshop with its driver behind the fence of one task. ``proven_at``: clock.monotonic() before the epoch was last seen to be the host's."""
+    return dataclasses.replace(shop, driver=FencedDriver(shop, epoch, server_id, token, proven_at))
 
 
 class FencedDriver:
-    """As the shop's driver; a call that the fence holds back raises TaskLost. One more read of the database a call, two where guests start."""
+    """As the shop's driver; a call that the fence holds back raises TaskLost.
 
-    def __init__(self, shop: Workshop, epoch: int, server_id: str, token: str):
+    Guests start between two reads of the database (``started`` saves the second); other changes read where the last answer is not quite new.
+    """
+
+    def __init__(self, shop: Workshop, epoch: int, server_id: str, token: str, proven_at: float):
         self._shop, self._epoch, self._server_id, self._token = shop, epoch, server_id, token
+        self._proven_at = proven_at
 
     def __getattr__(self, name: str):
         method = getattr(self._shop.driver, name)
@@ -34,28 +44,45 @@ class FencedDriver:
         return functools.partial(self._start if name in STARTS else self._change, method)
 
     def _change(self, method, *args, **kwargs):
-        try:
-            with self._shop.db.read() as tx:
-                current = hosts_.is_current(tx, self._shop.host, self._epoch)
-        except exception.Unavailable:
-            # Undoing does not wait for the database.
-            current = True
-        if not current:
-            raise exception.TaskLost(token=self._token, server_id=self._server_id)
+        asked_at = clock.monotonic()
+        if asked_at - self._proven_at > PROOF_SECONDS:
+            try:
+                with self._shop.db.read() as tx:
+                    current = hosts_.is_current(tx, self._shop.host, self._epoch)
+            except exception.Unavailable:
+                # Undoing does not wait for the database.
+                current = True
+            if not current:
+                raise exception.TaskLost(token=self._token, server_id=self._server_id)
+            self._proven_at = asked_at
         return method(*args, **kwargs)
 
     def _start(self, method, *args, **kwargs):
         self._check()
         hooks.reached("guest.start")
         done = method(*args, **kwargs)
-        try:
+        with self._leaving_nothing():
             self._check()
+        return done
+
+    @contextlib.contextmanager
+    def started(self, guest) -> Iterator[None]:
+        """Start the guest, then run the block, which ends the task by its token and this epoch: the write asks what a second read would."""
+        self._check()
+        hooks.reached("guest.start")
+        self._shop.driver.start_guest(guest)
+        with self._leaving_nothing():
+            yield
+
+    @contextlib.contextmanager
+    def _leaving_nothing(self) -> Iterator[None]:
+        try:
+            yield
         except exception.TaskLost:
             if not self._belongs_here():
                 LOG.warning("server %s went elsewhere while its guest started here; the guest ends", self._server_id)
                 self._shop.driver.destroy_guest(self._server_id)
             raise
-        return done
 
     def _check(self) -> None:
         with self._shop.db.read() as tx:

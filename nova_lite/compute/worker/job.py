@@ -55,6 +55,7 @@ class Job:
     """``server`` is the row as it was when the job began, ``token`` its task's; ``alternates`` other hosts that could take a build.
 
     ``again``: the task was begun before by a worker that is gone. ``secret``: what came with the bell and is written nowhere.
+    ``epoch``: the worker's.
     """
 
     shop: Workshop
@@ -65,6 +66,7 @@ class Job:
     alternates: tuple[str, ...] = ()
     again: bool = False
     secret: str | None = None
+    epoch: int | None = None
 
 
 Handler = Callable[[Job], dict | None]

@@ -147,9 +147,11 @@ class ComputeWorker:
         refused = None
         try:
             # Read once nobody else here works on it: a task that has just ended must not begin again on a server that is whole.
+            asked_at = clock.monotonic()
             server = self._mine(server_id, token)
             if server is not None:
-                job = Job(fenced(self.shop, self.epoch, server_id, token), ctx, server, token, clock.now(), alternates, again, secret)
+                shop = fenced(self.shop, self.epoch, server_id, token, proven_at=asked_at)
+                job = Job(shop, ctx, server, token, clock.now(), alternates, again, secret, self.epoch)
                 mine.task = concurrency.spawn(self._carry_out, job)
                 refused = mine.task.wait()
         finally:

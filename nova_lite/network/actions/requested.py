@@ -16,10 +16,14 @@ NO_SUBNET = "Network {} requires a subnet in order to boot instances on."
 AUTO_NAME = "auto_allocated_network"
 AUTO_CIDR = "10.100.0.0/24"
 AUTO_NAMESPACE = uuid.UUID("3d6f1b4a-74b1-4c3c-9a52-4f5b4f1f3c55")
+NETWORK_COPIED = ("id", "name", "mtu")
+SUBNET_COPIED = ("id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "host_routes", "allocation_pools")
+"""What ``server_ports`` needs of a network and its subnets to make a NIC."""
 
 
 def check_requested(tx, ctx, requested, *, count: int = 1, mtu: int = 1450) -> list[dict]:
-    """The NICs that a new server of ``ctx``'s project shall have: [{"network_id", "port_id", "fixed_ip", "tag"}].
+    """The NICs that a new server of ``ctx``'s project shall have: [{"network_id", "port_id", "fixed_ip", "tag"}], with "network": what was read
+    of the network and its subnets (``NETWORK_COPIED``, "subnets") where the request names it.
 
     ``requested``: None (the one network there is, if any), "auto" (the same; where there is none one is made with ``mtu``), "none", or a list of
     {"uuid", "port", "fixed_ip", "tag"}. ``count``: servers in this request; a port or fixed address fits one only. Raises Invalid (400: unknown
@@ -125,9 +129,16 @@ def _check_networks(tx, ctx, wanted: list[dict]) -> None:
             raise exception.Invalid(NO_SUBNET.format(network_id))
         if network.external and not network.shared and not ctx.is_admin:
             raise exception.Forbidden(f"It is not allowed to create an interface on external network {network_id}")
+    for nic in plain:
+        nic["network"] = _copy(*found[nic["network_id"]])
     asked = [nic for nic in plain if nic["fixed_ip"]]
     if asked:
         _check_addresses(tx, found, asked)
+
+
+def _copy(network, *subnets) -> dict:
+    return {**{name: getattr(network, name) for name in NETWORK_COPIED},
+            "subnets": [{name: getattr(subnet, name) for name in SUBNET_COPIED} for subnet in subnets]}
 
 
 def _check_addresses(tx, found: dict[str, list], asked: list[dict]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from nova_lite import exception
 from nova_lite.db import securitygroups as db_securitygroups
 from nova_lite.db import server_ports as db_server_ports
+from nova_lite.db.models.network import Network, Subnet
 from nova_lite.network import errors, ipam
 from nova_lite.network.actions.requested import check_groups, check_requested
 from nova_lite.network.naming import bridge_name, tap_name
@@ -18,15 +19,19 @@ __all__ = ["addresses", "allocate", "attach", "bind", "check_groups", "check_req
 ROUNDS, MAC_TRIES = 64, 4
 
 
-def allocate(tx, server_id: str, project_id: str, host: str, requested: Sequence[dict], *, zone: str = "nova") -> list[dict]:
+def allocate(tx, server_id: str, project_id: str, host: str, requested: Sequence[dict], *, zone: str = "nova", at_once: bool = False) -> list[dict]:
     """Give the server the NICs that ``check_requested`` noted, on ``host``; what it has already is bound to ``host``. Returns ``nics``.
 
-    Three statements for new NICs, however many. Raises NoMoreAddresses, Conflict (a port or address was taken meanwhile), NetworkNotFound
-    (deleted meanwhile), DatabaseDeadlock (run the transaction again).
+    Three statements for new NICs, however many; two with ``at_once``, for a server that has none and whose networks were read just now: their copies
+    in ``requested`` are believed. Raises NoMoreAddresses, Conflict (a port or address was taken meanwhile), NetworkNotFound (deleted meanwhile),
+    DatabaseDeadlock (run the transaction again, and not ``at_once``: something of that is not so).
     """
     if not requested:
         return []
-    networks, present = db_server_ports.plan(tx, server_id, {nic["network_id"] for nic in requested})
+    if at_once and all("network" in nic for nic in requested):
+        networks, present = {nic["network_id"]: _copied(nic["network"]) for nic in requested}, set()
+    else:
+        networks, present = db_server_ports.plan(tx, server_id, {nic["network_id"] for nic in requested})
     missing = [index for index in range(len(requested)) if index not in present]
     for index in missing:
         if requested[index]["network_id"] not in networks:
@@ -41,6 +46,12 @@ def allocate(tx, server_id: str, project_id: str, host: str, requested: Sequence
     fresh = [index for index in missing if not requested[index]["port_id"]]
     given = _make_ports(tx, server_id, project_id, networks, requested, fresh, bound) if fresh else []
     return given if len(fresh) == len(requested) else nics(tx, server_id)
+
+
+def _copied(network: dict) -> list:
+    """As ``plan`` has them."""
+    values = {name: value for name, value in network.items() if name != "subnets"}
+    return [Network(**values), *(Subnet(**subnet) for subnet in network["subnets"])]
 
 
 def _make_ports(tx, server_id, project_id, networks, requested, fresh, bound) -> list[dict]:

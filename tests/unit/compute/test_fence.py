@@ -1,4 +1,5 @@
 """A worker that was frozen, cut off, replaced, or whose host was down: what went elsewhere ends there, and nothing is started that is another's."""
+import functools
 import uuid
 
 import pytest
@@ -137,6 +138,60 @@ def test_what_is_lost_while_the_guest_starts(site, columns, left):
     with pytest.raises(exception.TaskLost):
         driver.start_guest(site.guest(server_id))
     assert {"here" for _ in site.driver.guests()} == left
+
+
+def finish(site, server_id, token, epoch):
+    """End the task as a build does, with its guest's start."""
+    with site.db.write() as tx:
+        task.finish(tx, servers_.find(tx, server_id), token, "a", clock.now(), "event", epoch)
+
+
+@pytest.mark.parametrize(("columns", "left"), [({"host": "b", "task_id": None}, set()), ({"task_id": "newer"}, {"here"})])
+def test_the_end_of_a_task_asks_what_a_start_asks(site, columns, left):
+    server_id = site.server()
+    site.driver.destroy_guest(server_id)
+    token = site.begin(server_id)
+    driver = site.fenced(server_id, token)
+    with pytest.raises(exception.TaskLost), driver.started(site.guest(server_id)):
+        assert site.driver.power_state(server_id) == PowerState.RUNNING
+        site.change(server_id, **columns)
+        finish(site, server_id, token, site.worker.epoch)
+    assert {"here" for _ in site.driver.guests()} == left
+
+
+def test_a_task_that_is_lost_does_not_even_start_the_guest_that_would_end_it(site):
+    server_id = site.server()
+    site.driver.destroy_guest(server_id)
+    driver = site.fenced(server_id, site.begin(server_id))
+    site.change(server_id, task_id="another")
+    with pytest.raises(exception.TaskLost), driver.started(site.guest(server_id)):
+        pytest.fail("the guest was started")
+    assert site.driver.guests() == {}
+
+
+def test_a_worker_that_was_replaced_ends_no_task(site):
+    server_id = site.server()
+    token, old = site.begin(server_id), site.worker.epoch
+    new = site.start_worker().epoch
+    with pytest.raises(exception.TaskLost):
+        finish(site, server_id, token, old)
+    assert site.look(server_id).task_id == token
+    finish(site, server_id, token, new)
+    assert site.look(server_id).task_id is None
+
+
+def test_a_young_proof_holds_for_changes_and_never_for_starts(site):
+    server_id = site.server()
+    token = site.begin(server_id)
+    make = functools.partial(fenced, site.worker.shop, site.worker.epoch, server_id, token)
+    young, old = make(proven_at=clock.monotonic() + 60).driver, make(proven_at=clock.monotonic() - 1).driver
+    site.start_worker()
+    with pytest.raises(exception.TaskLost):
+        young.start_guest(site.guest(server_id))
+    with pytest.raises(exception.TaskLost):
+        old.delete_disks(server_id)
+    young.destroy_guest(server_id)
+    assert site.driver.guests() == {}
 
 
 def test_a_replaced_worker_leaves_bells_to_the_new_one(site):

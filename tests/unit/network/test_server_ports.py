@@ -1,13 +1,15 @@
 """Ports of servers: what may be asked for, what is given, and how it is told."""
+import json
 import uuid
 
 import pytest
+import sqlalchemy as sa
 
 from nova_lite import exception
 from nova_lite.context import RequestContext
 from nova_lite.db import ports as db_ports
 from nova_lite.db import securitygroups as db_securitygroups
-from nova_lite.db.models.network import Port, SecurityGroup
+from nova_lite.db.models.network import Network, Port, SecurityGroup, Subnet
 from nova_lite.network import errors, ipam
 from nova_lite.network.actions import server_ports
 
@@ -165,6 +167,34 @@ def test_allocate_describes_what_nics_reads_and_costs_three_statements(db, make_
     assert shown == [("one", 1450, 2, "a"), ("two", 1400, 1, None)]
     assert [address["version"] for address in given[0]["addresses"]] == [4, 6]
     assert given[0]["tap"] == "tap" + given[0]["port_id"][:11] and given[0]["bridge"] == "br" + first[:11]
+
+
+def test_what_the_request_noted_saves_a_statement(db, check, make_network):
+    first, second = make_network("10.0.0.0/24", "fd00::/64", name="one"), make_network("10.1.0.0/24", name="two", mtu=1400)
+    wanted = json.loads(json.dumps(check([nic(first, tag="a"), nic(second, fixed_ip="10.1.0.7")])))
+    with db.write() as tx:
+        before = db.statements
+        given = server_ports.allocate(tx, SERVER, "project-a", "host-1", wanted, at_once=True)
+        assert db.statements - before == 2
+        assert server_ports.nics(tx, SERVER) == given
+    assert given[1]["addresses"][0]["address"] == "10.1.0.7"
+
+
+def test_what_was_noted_and_is_no_longer_so_is_read_anew(db, check, allocate, make_network):
+    gone, changed = make_network("10.0.0.0/24"), make_network("10.1.0.0/24")
+    noted, of_changed = check([nic(gone)]), check([nic(changed)])
+    with db.write() as tx:
+        tx.execute(sa.delete(Subnet).where(Subnet.network_id == gone))
+    with pytest.raises(exception.DatabaseDeadlock), db.write() as tx:
+        server_ports.allocate(tx, SERVER, "project-a", "host-1", noted, at_once=True)
+    with db.write() as tx:
+        tx.execute(sa.delete(Network).where(Network.id == gone))
+    with pytest.raises(exception.DatabaseDeadlock), db.write() as tx:
+        server_ports.allocate(tx, SERVER, "project-a", "host-1", noted, at_once=True)
+    before = allocate(of_changed)
+    with pytest.raises(exception.DatabaseDeadlock), db.write() as tx:
+        server_ports.allocate(tx, SERVER, "project-a", "host-1", of_changed, at_once=True)
+    assert allocate(of_changed) == before
 
 
 def test_allocate_again_gives_the_same_on_the_new_host(db, allocate, check, make_network):
