@@ -17,6 +17,8 @@ from tests.live.machine import Machine
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLONE_NEWNET = 0x40000000
 CONTROLLER = "10.99.0.1"
+PROGRAMS = ("libvirtd", "virtlogd", "virsh", "qemu-img", "qemu-system-x86_64", "dnsmasq", "unshare", "nsenter", "ip", "bridge")
+"""What hosts made of namespaces need."""
 LIBVIRT = """
 for name in lib/libvirt log/libvirt cache/libvirt; do
     mkdir -p {folder}/var/$name /var/$name
@@ -112,13 +114,18 @@ def _names(folder: pathlib.Path) -> list[str]:
 
 
 class Cluster:
-    """The machines: a controller and ``hosts`` compute hosts. ``start`` runs a cloud on them, ``stop`` ends it; one at a time."""
+    """The machines: a controller and ``hosts`` compute hosts. ``start`` runs a cloud on them, ``stop`` ends it; one at a time.
 
-    def __init__(self, folder: pathlib.Path, hosts: int = 2, apis: int = 2, schedulers: int = 2):
+    ``options``: sections of the configuration besides those of ``config``. ``consoles``: whether a console proxy runs on the controller.
+    """
+
+    def __init__(self, folder: pathlib.Path, hosts: int = 2, apis: int = 2, schedulers: int = 2, options: dict[str, dict] | None = None,
+                 consoles: bool = False):
         self.folder = folder
         self.controller = Machine(folder / "controller", "controller")
         self.hosts = [ComputeHost(folder / f"host{n}", f"host{n}", f"10.99.0.{10 + n}") for n in range(1, hosts + 1)]
         self._counts = {"api": apis, "scheduler": schedulers}
+        self._options, self._consoles = options or {}, consoles
         self.processes: dict[str, ClusterDaemon] = {}
         self._ports = [8774 + number for number in range(apis)]
         self._services: list = []
@@ -158,6 +165,8 @@ class Cluster:
         for number in range(1, self._counts["scheduler"] + 1):
             name = f"scheduler{number}"
             self._add(name, "scheduler", self.config(name))
+        if self._consoles:
+            self._add("consoleproxy", "consoleproxy", self.config("consoleproxy"))
         for host in self.hosts:
             config = self.config(host.name, host)
             for module in ("network", "compute"):
@@ -186,6 +195,19 @@ class Cluster:
         """Return once every daemon serves or reports."""
         daemons.wait_until("all daemons are up", self._all_up, 90, 0.2)
 
+    def revive(self) -> None:
+        """Start what a failed story left dead."""
+        for process in self.processes.values():
+            if process.popen.poll() is not None:
+                process.start()
+        if self.broker.pid is None:
+            self.broker.start()
+        self.wait_up()
+
+    def host(self, name: str) -> ComputeHost:
+        """The machine of that name."""
+        return next(host for host in self.hosts if host.name == name)
+
     def _add(self, name: str, module: str, config: pathlib.Path, host: ComputeHost | None = None) -> None:
         self.processes[name] = ClusterDaemon(module, config, self.folder / f"{name}.log", host)
         self.processes[name].start()
@@ -196,7 +218,8 @@ class Cluster:
         if any(daemons.Rest(self.base(number)).get("/healthz").status != 200 for number in range(1, len(self._ports) + 1)):
             return False
         up = [line.split() for line in self.manage("service", "list").splitlines()[1:]]
-        return len([words for words in up if words[3] == "up"]) == len(self.processes) - len(self._ports)
+        # Neither APIs nor console proxies report.
+        return len([words for words in up if words[3] == "up"]) == len(self.processes) - len(self._ports) - int(self._consoles)
 
     def config(self, name: str, host: ComputeHost | None = None, port: int = 8774) -> pathlib.Path:
         """The configuration file of a daemon."""
@@ -212,6 +235,8 @@ class Cluster:
             "quota": dict.fromkeys(("instances", "cores", "ram"), -1),
             "compute": {"shutdown_timeout": 20},
         }
+        for section, values in self._options.items():
+            sections[section] = {**sections.get(section, {}), **values}
         daemons.write_config(path, sections)
         return path
 

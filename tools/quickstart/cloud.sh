@@ -142,13 +142,18 @@ CONF
     port=$(setting port | head -n 1)
     [[ $port == "${1:-$port}" ]] || say "    port $1 was taken when this cloud was made: it has $port"
     endpoint=http://127.0.0.1:$port
+    write_clouds "$(setting admin_password)"
+}
+
+# write_clouds PASSWORD: of the admin, at $endpoint.
+write_clouds() {
     (umask 077; cat > "$state/clouds.yaml") <<CLOUDS
 clouds:
   nova-lite:
     auth:
       auth_url: $endpoint/identity/v3
       username: admin
-      password: $(setting admin_password)
+      password: $1
       project_name: admin
       user_domain_id: default
       project_domain_id: default
