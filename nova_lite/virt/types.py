@@ -88,6 +88,8 @@ class Guest:
     extra_specs: dict = dataclasses.field(default_factory=dict)
     config_drive: dict[str, bytes] | None = None
     numa: tuple[NumaCell, ...] = ()
+    pci: tuple[str, ...] = ()
+    """Addresses of the host's PCI devices that are the guest's."""
 
     @property
     def has_agent(self) -> bool:

@@ -8,6 +8,7 @@ from nova_lite.compute import metadata
 from nova_lite.compute.worker import disks
 from nova_lite.compute.worker.transfer import Channel
 from nova_lite.context import RequestContext
+from nova_lite.db import extras
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
 from nova_lite.image.keeper import Keeper
@@ -95,6 +96,7 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
     drive = None
     if server.config_drive:
         drive = metadata.config_drive(server, nics, job.shop.dns_domain, list(groups), job.shop.vendor_data)
+    promised = _promised(job) if flavor["extra_specs"] or topology else {}
     return types.Guest(
         server_id=server.id, name=server.name, project_id=server.project_id, user_id=server.user_id, flavor_name=flavor["name"],
         vcpus=flavor["vcpus"], memory_mb=flavor["memory_mb"], disks=disks.of_server(server, drive is not None),
@@ -102,7 +104,15 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
                    for nic in nics),
         kernel=disks.source(boots.get("kernel_id")), ramdisk=disks.source(boots.get("ramdisk_id")),
         kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive,
+        pci=tuple(device["address"] for device in promised.get("pci", ())),
         numa=tuple(types.NumaCell(cell.cpus, cell.memory_mb) for cell in topology.cells) if topology else ())
+
+
+def _promised(job: Job) -> dict:
+    """What this host has promised the server in its present flavor besides room: ``guest`` of its hold (db.extras)."""
+    with job.shop.db.read() as tx:
+        holds = extras.of_server(tx, job.server.id, job.shop.host)
+    return holds.get(job.server.flavorid, {}).get("guest", {})
 
 
 def description(job: Job) -> tuple[types.Guest, list[dict]]:
