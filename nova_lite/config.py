@@ -64,6 +64,7 @@ SCHEDULER = (
     cfg.FloatOpt("soft_anti_affinity_weight_multiplier", default=1.0, help="Weight against servers of the same soft-anti-affinity group."),
     cfg.FloatOpt("holes_weight_multiplier", default=0.0, help="Weight of full hosts where the server takes no room that servers of the "
                  "sizes in demand would find: packs denser than best fit."),
+    cfg.FloatOpt("pci_weight_multiplier", default=1.0, help="Weight against free PCI devices: keeps them for servers that ask for some."),
     cfg.FloatOpt("best_fit_weight_multiplier", default=0.0, help="Weight of full hosts, vCPUs and RAM together: keeps large holes whole."),
     cfg.ListOpt("metrics_weight_setting", default=[], help="Metrics that hosts are weighed by, with ratios: cpu.percent=-1.0, cpu.iowait.percent=-2"),
     cfg.FloatOpt("metrics_weight_multiplier", default=1.0, help="Weight of the sum of these."),
@@ -87,6 +88,9 @@ COMPUTE = (
     cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MB of RAM kept for the host itself."),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MB of disk kept for the host itself."),
     cfg.IntOpt("reserved_host_cpus", default=0, min=0, help="Cores kept for the host itself."),
+    cfg.StrOpt("cpu_shared_set", help="CPUs of the host that guests share: 4-12,^8,15. All if neither this nor cpu_dedicated_set is set."),
+    cfg.StrOpt("cpu_dedicated_set", help="CPUs of the host that are given to one guest each (hw:cpu_policy=dedicated); none if not set."),
+    cfg.MultiStrOpt("reserved_huge_pages", default=[], help="Large pages that guests do not get: node:0,size:2048,count:64."),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that are in no zone aggregate."),
     cfg.StrOpt("default_schedule_zone", help="Zone of servers that ask for none; any zone if not set."),
     cfg.ListOpt("compute_monitors", default=[], help="What each host tells about its load for MetricsWeigher: cpu. One write a host every three "
@@ -117,6 +121,9 @@ COMPUTE = (
     cfg.IntOpt("fake_vcpus", default=64, min=1, help="Cores of a host of the fake driver."),
     cfg.IntOpt("fake_memory_mb", default=512000, min=1, help="MB of RAM of a host of the fake driver."),
     cfg.IntOpt("fake_disk_gb", default=10000, min=1, help="GB of disk of a host of the fake driver."),
+    cfg.IntOpt("fake_numa_nodes", default=1, min=0, help="NUMA nodes of a host of the fake driver."),
+    cfg.IntOpt("fake_threads", default=1, min=1, help="Threads of each of its cores."),
+    cfg.IntOpt("fake_large_pages", default=0, min=0, help="Pages of 2 MB of each of its NUMA nodes."),
 )
 LIBVIRT = (
     cfg.StrOpt("connection_uri", default="qemu:///system", help="Where libvirt listens."),
@@ -191,13 +198,19 @@ SERIAL_CONSOLE = (
     cfg.BoolOpt("enabled", default=True, help="Let users type on the serial line of guests."),
     cfg.StrOpt("base_url", help="Websocket that users open. ws:// and this machine's console proxy if not set."),
 )
+PCI = (
+    cfg.MultiStrOpt("alias", default=[], help="A kind of PCI device that flavors ask for (pci_passthrough:alias=a1:2), as JSON; for the API and the "
+                    'scheduler. {"name": "a1", "vendor_id": "8086", "product_id": "0443", "device_type": "type-PCI", "numa_policy": "legacy"}'),
+    cfg.MultiStrOpt("device_spec", default=[], help="PCI devices of this host that guests may be given, as JSON: by vendor_id and product_id, by "
+                    'address, or by devname. {"address": "0000:81:00.*", "resource_class": "CUSTOM_FPGA"}'),
+)
 METADATA = (
     cfg.StrOpt("vendordata_file", help="JSON file that guests see as vendor_data.json."),
 )
 GROUPS: dict[str, tuple[cfg.Opt, ...]] = {
     "DEFAULT": DEFAULT, "api": API, "database": DATABASE, "rpc": RPC, "service": SERVICE, "scheduler": SCHEDULER, "compute": COMPUTE,
     "libvirt": LIBVIRT, "network": NETWORK, "identity": IDENTITY, "image": IMAGE, "quota": QUOTA, "metadata": METADATA,
-    "consoleproxy": CONSOLEPROXY, "consoleauth": CONSOLEAUTH, "vnc": VNC, "spice": SPICE, "serial_console": SERIAL_CONSOLE,
+    "consoleproxy": CONSOLEPROXY, "consoleauth": CONSOLEAUTH, "vnc": VNC, "spice": SPICE, "serial_console": SERIAL_CONSOLE, "pci": PCI,
 }
 
 

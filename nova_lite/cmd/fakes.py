@@ -1,6 +1,8 @@
 """The hosts of a process with the fake driver: which there are, and their machines, those from before where they are kept."""
 import os
 
+from nova_lite.numa import sets
+
 
 def host_names(conf) -> list[str]:
     """The compute hosts that a process with these options is: one, or as many as the fake driver plays."""
@@ -17,11 +19,16 @@ def machines(conf) -> dict:
     return KeptMachines(os.path.join(conf.state_path, "fake-machines"))
 
 
-def make(plugin, conf, host: str, machines: dict):
-    """The driver of one host. ``machines``: as the function of that name gave them, the same for all hosts of the process; a copy is not saved."""
+def make(plugin, conf, host: str, machines: dict, cpus: sets.CpuSets):
+    """The driver of one host. ``machines``: as the function of that name gave them, the same for all hosts of the process; a copy is not saved.
+
+    ``cpus``: which of its CPUs guests may have, and how.
+    """
     own = conf.compute
+    cells = sets.equal_cells(own.fake_numa_nodes, own.fake_vcpus, own.fake_memory_mb, own.fake_threads, own.fake_large_pages)
     driver = plugin(host, vcpus=own.fake_vcpus, memory_mb=own.fake_memory_mb, disk_gb=own.fake_disk_gb, delay=own.fake_delay,
-                    hypervisor=machines.get(host), machines=machines, move_seconds=own.fake_move_seconds)
+                    hypervisor=machines.get(host), machines=machines, move_seconds=own.fake_move_seconds,
+                    cells=cells, cpus=cpus)
     if not own.fake_keep:
         return driver
     from nova_lite.virt.fake_kept import Kept, KeptMachines

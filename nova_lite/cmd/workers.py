@@ -17,6 +17,7 @@ from nova_lite.db import hosts as hosts_
 from nova_lite.interfaces.compute import ComputeInterface
 from nova_lite.interfaces.departures import DepartureInterface
 from nova_lite.interfaces.live import LiveInterface
+from nova_lite.numa import sets
 from nova_lite.rpc import client as client_
 from nova_lite.service.daemon import Daemon
 
@@ -116,8 +117,9 @@ def _driver(conf, host: str, machines: dict):
         there = ", ".join(sorted(entry.name for entry in manager.list_entry_points()))
         raise exception.ConfigurationError(reason=f"compute.driver = {name} is not installed or cannot be loaded; there are: {there}")
     plugin = manager[name].plugin
+    cpus = sets.read(conf.compute.cpu_shared_set, conf.compute.cpu_dedicated_set, conf.compute.reserved_huge_pages)
     if name == "fake":
-        return fakes.make(plugin, conf, host, machines)
+        return fakes.make(plugin, conf, host, machines, cpus)
     if name == "libvirt":
         from nova_lite.virt.libvirt.live_pace import LiveSettings
         from nova_lite.virt.libvirt.settings import LibvirtSettings
@@ -129,5 +131,5 @@ def _driver(conf, host: str, machines: dict):
             chosen.live_migration_permit_post_copy, chosen.live_migration_with_native_tls)
         return plugin(LibvirtSettings(live=live, host=host, state_path=conf.state_path, uri=chosen.connection_uri, virt_type=chosen.virt_type,
                                       host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or "", vnc=conf.vnc.enabled,
-                                      spice=conf.spice.enabled))
+                                      spice=conf.spice.enabled, cpus=cpus))
     return plugin(host)

@@ -5,13 +5,15 @@ Amounts of memory in MB, sizes of pages in KiB. ``memory_mb`` of a host's cell i
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from nova_lite.numa import cpulist
+
 SMALL_PAGE_KIB = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostCell:
     """A NUMA node of a host. ``shared``: CPUs that guests float over, ``dedicated``: those given to one guest alone, ``siblings``: threads of a
-    core together, as far as they are either. ``pages``: how many large ones guests may have, by size.
+    core together, as far as they are either; cores of one are left out. ``pages``: how many large ones guests may have, by size.
     """
 
     id: int
@@ -27,14 +29,14 @@ class HostCell:
 
     def as_json(self) -> dict:
         """As ``read_host`` reads it."""
-        return {"id": self.id, "shared": list(self.shared), "dedicated": list(self.dedicated), "siblings": [list(each) for each in self.siblings],
-                "memory_mb": self.memory_mb, "pages": {str(size): count for size, count in self.pages.items()}}
+        return {"id": self.id, "shared": cpulist.write(self.shared), "dedicated": cpulist.write(self.dedicated), "memory_mb": self.memory_mb,
+                "siblings": [cpulist.write(each) for each in self.siblings], "pages": {str(size): count for size, count in self.pages.items()}}
 
 
 def read_host(found: Iterable[Mapping]) -> tuple[HostCell, ...]:
     """The cells of a host from their JSON."""
-    return tuple(HostCell(each["id"], tuple(each["shared"]), tuple(each["dedicated"]), tuple(map(tuple, each["siblings"])), each["memory_mb"],
-                          {int(size): count for size, count in each["pages"].items()}) for each in found)
+    return tuple(HostCell(each["id"], cpulist.read(each["shared"]), cpulist.read(each["dedicated"]), tuple(map(cpulist.read, each["siblings"])),
+                          each["memory_mb"], {int(size): count for size, count in each["pages"].items()}) for each in found)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ def _match(guests: int, hosts: int, fits) -> list[int] | None:
     taken: dict[int, int] = {}
 
     def settle(number: int, tried: set[int]) -> bool:
-        for place in range(hosts):
+        # Free places first: the cells that are settled are moved only where they must be.
+        for place in sorted(range(hosts), key=taken.__contains__):
             if place not in tried and fits(number, place):
                 tried.add(place)
                 if place not in taken or settle(taken[place], tried):

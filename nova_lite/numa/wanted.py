@@ -97,15 +97,16 @@ def read_page(asked: Asked) -> str | int | None:
         raise exception.Invalid(f"Page size {by_image} forbidden against '<empty>'")
     if not by_flavor:
         return None
-    size = _page(by_flavor)
+    size = page_size(by_flavor)
     if not by_image:
         return size
     if size not in ("any", "large"):
         raise exception.Invalid(f"Page size {by_image} forbidden against '{by_flavor}'")
-    return _page(by_image)
+    return page_size(by_image)
 
 
-def _page(text: str) -> str | int:
+def page_size(text: str) -> str | int:
+    """any, large, small, or KiB for ``2048``, ``2MB``, ``1GiB``. Raises Invalid."""
     if text in ("any", "large", "small"):
         return text
     match = re.fullmatch(r"(\d{1,15})(?:([KMGT])i?)?(b|bit|B)?", text, re.IGNORECASE)

@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable, Iterable
 
 from nova_lite import clock, concurrency, exception
+from nova_lite.numa import sets
+from nova_lite.numa.cells import HostCell
 from nova_lite.virt import driver, fake_console, image_format, types
 from nova_lite.virt.fake_moves import FakeMoves
 from nova_lite.virt.image_digest import Digest
@@ -151,16 +153,20 @@ class FakeDriver(driver.Driver):
     """``delay``: seconds that making disks and starting a guest take. ``hypervisor``: a machine that another driver had before.
 
     ``machines``: those of all hosts by name, between which guests move; ``move_seconds``: how long one that runs takes.
+    ``cells``: its NUMA nodes, whose CPUs are divided by ``cpus``.
     """
 
     def __init__(self, host: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096, delay: float = 0.0,
-                 hypervisor: FakeHypervisor | None = None, machines: dict[str, FakeHypervisor] | None = None, move_seconds: float = 0.0):
+                 hypervisor: FakeHypervisor | None = None, machines: dict[str, FakeHypervisor] | None = None, move_seconds: float = 0.0,
+                 cells: tuple[HostCell, ...] = (), cpus: sets.CpuSets = sets.ALL_SHARED):
+        cells = sets.divide(cells, cpus)
+        vcpus = sum(len(cell.shared) for cell in cells) if cpus.chosen else vcpus
         self._inventory = types.Inventory(
             hypervisor_type="fake", hypervisor_version=1000, hypervisor_hostname=host, vcpus=vcpus, memory_mb=memory_mb,
             disk_gb=disk_gb, disk_available_gb=disk_gb,
             cpu_info={"arch": "x86_64", "model": "Nehalem", "vendor": "Intel", "features": ["pge", "clflush"],
                       "topology": {"cells": 1, "sockets": 4, "cores": max(1, vcpus // 4), "threads": 1}},
-            supported=(("x86_64", "fake", "hvm"), ("x86_64", "qemu", "hvm"), ("x86_64", "kvm", "hvm")))
+            supported=(("x86_64", "fake", "hvm"), ("x86_64", "qemu", "hvm"), ("x86_64", "kvm", "hvm")), cells=cells)
         self._delay = delay
         self._locks: dict[str, concurrency.Lock] = {}
         self._events = concurrency.Queue()
@@ -286,6 +292,8 @@ class FakeDriver(driver.Driver):
         concurrency.sleep(self._delay)
         if guest.server_id not in self.hypervisor.bases_by_server:
             raise exception.HypervisorError(reason=f"guest {guest.server_id} has no disks")
+        if guest.topology is not None and guest.lying is None:
+            raise exception.HypervisorError(reason="the server asks for CPUs or memory of certain cells, and this host has promised it none")
         present = self.hypervisor.guests.setdefault(guest.server_id, FakeGuest(guest))
         if present.state in (PowerState.PAUSED, PowerState.SUSPENDED):
             self.hypervisor.wake(guest.server_id)

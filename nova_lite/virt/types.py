@@ -4,6 +4,9 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
+from nova_lite.numa.cells import Assignment, HostCell
+from nova_lite.numa.wanted import Wanted
+
 
 class PowerState(enum.IntEnum):
     """What the hypervisor says of a guest; the numbers are those of the Compute API's ``OS-EXT-STS:power_state``."""
@@ -61,16 +64,11 @@ class Nic:
 
 
 @dataclasses.dataclass(frozen=True)
-class NumaCell:
-    """A NUMA node of a guest: numbers of its CPUs, memory in MB."""
-
-    cpus: tuple[int, ...]
-    memory_mb: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Guest:
-    """All that a driver needs to run one server. ``properties``: image properties (``hw_*``, ``os_*``); ``extra_specs``: the flavor's."""
+    """All that a driver needs to run one server. ``properties``: image properties (``hw_*``, ``os_*``); ``extra_specs``: the flavor's.
+
+    ``topology``: what it asks of the host's cells, if anything; ``lying``: where this host has promised it that.
+    """
 
     server_id: str
     name: str
@@ -87,7 +85,8 @@ class Guest:
     properties: dict = dataclasses.field(default_factory=dict)
     extra_specs: dict = dataclasses.field(default_factory=dict)
     config_drive: dict[str, bytes] | None = None
-    numa: tuple[NumaCell, ...] = ()
+    topology: Wanted | None = None
+    lying: Assignment | None = None
     pci: tuple[str, ...] = ()
     """Addresses of the host's PCI devices that are the guest's."""
 
@@ -112,6 +111,8 @@ class Inventory:
     supported: tuple[tuple[str, str, str], ...]
     traits: tuple[str, ...] = ()
     host_ip: str = "127.0.0.1"
+    cells: tuple[HostCell, ...] = ()
+    """Its NUMA nodes, with the CPUs and pages that guests may have."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from nova_lite import clock, concurrency, exception
+from nova_lite.numa import wanted
+from nova_lite.numa.fit import fit
 from nova_lite.virt import types
 from nova_lite.virt.fake import FakeDriver
 from nova_lite.virt.libvirt.driver import LibvirtDriver
@@ -139,13 +141,13 @@ class LibvirtSite(Site):
 
     ready_sign = b"nova-lite-guest: ready"
 
-    def __init__(self, uri: str, guest_image: dict, folder_mode: int = 0o711):
+    def __init__(self, uri: str, guest_image: dict, folder_mode: int = 0o711, **settings):
         super().__init__()
         self.state_path = tempfile.mkdtemp(prefix="nl-virt-", dir="/var/tmp")
         Path(self.state_path).chmod(folder_mode)
         self._guest_image = guest_image
         self._system: types.ImageSource | None = None
-        self.settings = LibvirtSettings(host="h1", state_path=self.state_path, uri=uri, virt_type="auto", shutdown_resend=5)
+        self.settings = LibvirtSettings(host="h1", state_path=self.state_path, uri=uri, virt_type="auto", shutdown_resend=5, **settings)
         self.driver = LibvirtDriver(self.settings)
         self.driver.start_host(self.events.append)
 
@@ -188,6 +190,13 @@ class LibvirtSite(Site):
         """What libvirt runs."""
         text = subprocess.run(["virsh", "-q", "-c", self.settings.uri, "dumpxml", server_id], check=True, capture_output=True).stdout
         return ElementTree.fromstring(text)
+
+    def lie(self, vcpus: int = 1, memory_mb: int = 128, **specs) -> dict:
+        """What of a guest says where it lies on this machine, as the scheduler would have it, for such extra specs (hw:...)."""
+        flavor = {f"hw:{name}": value for name, value in specs.items()}
+        topology = wanted.read({"vcpus": vcpus, "memory_mb": memory_mb, "extra_specs": flavor}, {})
+        return {"vcpus": vcpus, "memory_mb": memory_mb, "topology": topology,
+                "lying": fit(self.driver.inventory().cells, {}, topology, vcpu_ratio=4.0)}
 
     def triple(self) -> dict:
         """Kernel, ramdisk and root images, and the kernel options that suit them."""

@@ -13,6 +13,7 @@ from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
 from nova_lite.image.keeper import Keeper
 from nova_lite.network.actions import server_ports
+from nova_lite.numa import cells
 from nova_lite.numa import wanted as topologies
 from nova_lite.virt import types
 from nova_lite.virt.driver import Driver, Fetch
@@ -56,7 +57,7 @@ class Job:
     """``server`` is the row as it was when the job began, ``token`` its task's; ``alternates`` other hosts that could take a build.
 
     ``again``: the task was begun before by a worker that is gone. ``secret``: what came with the bell and is written nowhere.
-    ``epoch``: the worker's.
+    ``epoch``: the worker's. ``failures``: builds that failed on the host since the last good one.
     """
 
     shop: Workshop
@@ -68,6 +69,7 @@ class Job:
     again: bool = False
     secret: str | None = None
     epoch: int | None = None
+    failures: int = 0
 
 
 Handler = Callable[[Job], dict | None]
@@ -105,7 +107,7 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
         kernel=disks.source(boots.get("kernel_id")), ramdisk=disks.source(boots.get("ramdisk_id")),
         kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive,
         pci=tuple(device["address"] for device in promised.get("pci", ())),
-        numa=tuple(types.NumaCell(cell.cpus, cell.memory_mb) for cell in topology.cells) if topology else ())
+        topology=topology, lying=cells.read_assignment(promised["numa"]) if "numa" in promised else None)
 
 
 def _promised(job: Job) -> dict:

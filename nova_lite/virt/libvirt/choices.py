@@ -34,8 +34,6 @@ TABLE: dict[str, Choice] = {
     "hw_usb_model": Choice(("qemu-xhci", "nec-xhci", "none"), "hw:usb_model"),
     "hw_sound_model": Choice(("sb16", "es1370", "pcspk", "ac97", "ich6", "ich9", "usb", "virtio"), "hw:sound_model"),
     "hw_firmware_type": Choice(("bios", "uefi")),
-    "hw_cpu_policy": Choice(("shared", "dedicated", "mixed"), "hw:cpu_policy"),
-    "hw_mem_page_size": Choice((), "hw:mem_page_size"),
     "hw_vif_multiqueue_enabled": Choice((*TRUE, *FALSE), "hw:vif_multiqueue_enabled"),
     "hw_boot_menu": Choice((*TRUE, *FALSE), "hw:boot_menu"),
     "hw_pmu": Choice((*TRUE, *FALSE), "hw:pmu"),

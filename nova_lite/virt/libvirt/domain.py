@@ -29,13 +29,12 @@ def domain_xml(guest: types.Guest, host: HostCapabilities, settings: LibvirtSett
     """The XML that defines ``guest``. Raises HypervisorError when its properties ask for what this host lacks."""
     files = layout.ServerFiles(settings.state_path, guest.server_id)
     machine = guest.properties.get("hw_machine_type") or settings.machine or _DEFAULT_MACHINE.get(host.arch)
-    nodes = tuning.host_nodes(guest, host)
     return to_text(dom.Domain(
         type=host.virt_type, name=name or domain_name(guest.server_id), uuid=guest.server_id,
         metadata=dom.Metadata(name=_printable(guest.name), flavor=_printable(guest.flavor_name), project=guest.project_id,
                               user=guest.user_id, state_path=settings.state_path),
         memory=guest.memory_mb, memory_backing=tuning.memory_backing(guest, host), vcpus=guest.vcpus,
-        cpu_tune=tuning.cpu_tune(guest, nodes), numa_tune=tuning.numa_tune(nodes),
+        floor=tuning.floor(guest, host), cpu_tune=tuning.cpu_tune(guest, host), numa_tune=tuning.numa_tune(guest, host),
         sysinfo=_sysinfo(guest) if host.arch in _HAS_SMBIOS else None,
         os=_os(guest, host, settings, machine, files),
         features=_features(guest, host),

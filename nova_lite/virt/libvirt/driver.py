@@ -46,7 +46,7 @@ class LibvirtDriver(driver.Driver):
 
     def _probe(self, virt_type: str) -> host.HostCapabilities:
         call = self._watcher.connection.call
-        found = host.read_capabilities(call(_capabilities), virt_type)
+        found = host.with_cpu_sets(host.read_capabilities(call(_capabilities), virt_type), self._settings.cpus)
         asked = clock.monotonic()
         machine = self._settings.machine or None
         found = host.with_domain_capabilities(found, call(_domain_capabilities, found.arch, machine, virt_type))
@@ -69,13 +69,17 @@ class LibvirtDriver(driver.Driver):
     def inventory(self) -> types.Inventory:
         found, own = self._capabilities(), self._settings
         memory_mb, vcpus, version = self._watcher.connection.call(_sizes)
+        if own.cpus.chosen:
+            # Dedicated ones are counted apart, in the cells.
+            vcpus = sum(len(cell.shared) for cell in found.cells)
         system = os.statvfs(own.state_path)
         return types.Inventory(
             hypervisor_type="QEMU", hypervisor_version=version, hypervisor_hostname=own.host, host_ip=own.host_ip,
             vcpus=max(0, vcpus - own.reserved_vcpus), memory_mb=max(0, memory_mb - own.reserved_memory_mb),
             disk_gb=max(0, (system.f_blocks * system.f_frsize >> 30) - own.reserved_disk_gb),
             disk_available_gb=max(0, (system.f_bavail * system.f_frsize >> 30) - own.reserved_disk_gb),
-            cpu_info=found.cpu, supported=tuple((found.arch, kind, "hvm") for kind in _runnable(found)))
+            cpu_info=found.cpu, supported=tuple((found.arch, kind, "hvm") for kind in _runnable(found)),
+            cells=found.cells)
 
     def _capabilities(self) -> host.HostCapabilities:
         if self._host is None:

@@ -9,16 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from nova_lite import exception
-
-SMALL_PAGE_KIB = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class NumaNode:
-    """A NUMA node of the host and its CPUs."""
-
-    id: int
-    cpus: tuple[int, ...]
+from nova_lite.numa import cpulist, sets
+from nova_lite.numa.cells import SMALL_PAGE_KIB, HostCell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +18,8 @@ class HostCapabilities:
     """``qemu_uid`` and ``qemu_gid``: the account of QEMU processes (None: libvirt does not say).
 
     ``run_as_root``: they must run as root because that account cannot reach the state path; ``cpu``: arch, model, vendor, features,
-    topology, as the Compute API shows them; ``guest_types``: qemu, kvm or both; ``large_pages``: how many there are of each size in KiB;
-    ``tpm_versions``: 1.2, 2.0 as far as the host can emulate them.
+    topology, as the Compute API shows them; ``guest_types``: qemu, kvm or both; ``cells``: its NUMA nodes;
+    ``floor``: CPUs that guests without CPUs of their own are kept to, None: all; ``tpm_versions``: 1.2, 2.0 as far as the host can emulate them.
     """
 
     arch: str
@@ -43,8 +35,8 @@ class HostCapabilities:
     qemu_gid: int | None = None
     run_as_root: bool = False
     guest_types: tuple[str, ...] = ("qemu",)
-    numa: tuple[NumaNode, ...] = ()
-    large_pages: dict[int, int] = dataclasses.field(default_factory=dict)
+    cells: tuple[HostCell, ...] = ()
+    floor: tuple[int, ...] | None = None
     tpm_versions: frozenset[str] = frozenset()
 
 
@@ -92,21 +84,29 @@ def read_capabilities(document: str, virt_type: str) -> HostCapabilities:
     uid, gid = _qemu_account(root, virt_type)
     return HostCapabilities(arch=arch, virt_type=virt_type, cpu=_cpu(root.find("host/cpu"), arch), machines=machines,
                             qemu_uid=uid, qemu_gid=gid, guest_types=tuple(k for k in kinds if k in ("qemu", "kvm")),
-                            numa=_numa(root), large_pages=_large_pages(root))
+                            cells=tuple(map(_cell, root.iterfind("host/topology/cells/cell"))))
 
 
-def _numa(root: ElementTree.Element) -> tuple[NumaNode, ...]:
-    return tuple(NumaNode(int(cell.get("id", 0)), tuple(int(cpu.get("id", 0)) for cpu in cell.iterfind("cpus/cpu")))
-                 for cell in root.iterfind("host/topology/cells/cell"))
+def _cell(node: ElementTree.Element) -> HostCell:
+    """A NUMA node, its CPUs all shared."""
+    # A CPU that is off line is named, and has no neighbours.
+    cpus = {int(cpu.get("id", 0)): cpu.get("siblings") for cpu in node.iterfind("cpus/cpu")}
+    if any(cpus.values()):
+        cpus = {cpu: siblings for cpu, siblings in cpus.items() if siblings}
+    pages = {int(each.get("size", 0)): int(each.text or 0) for each in node.iterfind("pages")}
+    small = pages.pop(SMALL_PAGE_KIB, None)
+    if small is None:
+        small = int(node.findtext("memory") or 0) // SMALL_PAGE_KIB
+    cores = sorted({cpulist.read(siblings or str(cpu)) for cpu, siblings in cpus.items()})
+    return HostCell(int(node.get("id", 0)), tuple(sorted(cpus)), (), tuple(core for core in cores if len(core) > 1), small * SMALL_PAGE_KIB >> 10,
+                    {size: count for size, count in pages.items() if count})
 
 
-def _large_pages(root: ElementTree.Element) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for pages in root.iterfind("host/topology/cells/cell/pages"):
-        size = int(pages.get("size", 0))
-        if size > SMALL_PAGE_KIB and int(pages.text or 0):
-            found[size] = found.get(size, 0) + int(pages.text or 0)
-    return found
+def with_cpu_sets(host: HostCapabilities, chosen: sets.CpuSets) -> HostCapabilities:
+    """``host`` with its cells divided as the operator says. Raises ConfigurationError."""
+    if chosen.dedicated and not host.cells:
+        raise exception.ConfigurationError(reason="cpu_dedicated_set is set, and libvirt does not tell this host's NUMA nodes")
+    return dataclasses.replace(host, cells=sets.divide(host.cells, chosen), floor=chosen.shared)
 
 
 def _arch_of(guest: ElementTree.Element) -> str | None:

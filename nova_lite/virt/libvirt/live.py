@@ -9,7 +9,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import types
-from nova_lite.virt.libvirt import console, layout, live_job, live_pace, qemu_img, relocation
+from nova_lite.virt.libvirt import console, layout, live_job, live_pace, qemu_img, relocation, tuning
 from nova_lite.virt.libvirt.disks import DiskStore
 from nova_lite.virt.libvirt.host import HostCapabilities
 from nova_lite.virt.libvirt.lifecycle import Domains
@@ -125,7 +125,7 @@ class LibvirtLive(Live):
         address = self._settings.inbound_addr
         shown = f"[{address}]" if ":" in address else address
         return {"state_path": self._state_path, "run_as_root": self._host().run_as_root, "libvirt_uri": self._settings.uri.replace("%s", shown),
-                "migrate_uri": f"tcp://{shown}", "listen": address, "whole": whole,
+                "whereabouts": tuning.whereabouts(guest, self._host()), "migrate_uri": f"tcp://{shown}", "listen": address, "whole": whole,
                 # QEMU loses sight of memory that emulated CPUs write to while it moves: measured with 7.2, a third of busy guests crashed.
                 "live": offer["virt_type"] != "qemu",
                 "unsafe": all(disk["cache"] in _SAFE_CACHES for disk in offer["disks"])}
@@ -157,7 +157,7 @@ class LibvirtLive(Live):
         disks = relocation.disks(xml)
         size = sum(os.path.getsize(disk["path"]) for disk in disks) if plan["block"] else 0
         block = None if not plan["block"] else "whole" if place["whole"] else "top"
-        there = relocation.relocate(xml, self._state_path, place["state_path"], place["run_as_root"])
+        there = relocation.relocate(xml, self._state_path, place["state_path"], place["run_as_root"], place.get("whereabouts"))
         task = concurrency.spawn(self._send, guest.server_id, place, there, [disk["target"] for disk in disks], block)
         try:
             self._accompany(guest.server_id, task, live_pace.size_gb(guest.memory_mb, size), self._settings.post_copy and place["live"], watch)

@@ -1,15 +1,18 @@
 """From the XML of a guest that runs here to the XML of the same guest on another host: pure functions of texts.
 
 What the guest sees stays to the last address; what only the host sees follows the destination: paths below the state path, the mark that the
-domain is ours, the account that QEMU runs as.
+domain is ours, the account that QEMU runs as, the CPUs and the memory that it lies on.
 """
 from xml.etree import ElementTree
 
 from nova_lite.virt.libvirt.xml import domain as dom
 
 
-def relocate(xml: str, source: str, destination: str, run_as_root: bool) -> str:
-    """``xml`` (of VIR_DOMAIN_XML_MIGRATABLE) with ``destination`` as state path in place of ``source``."""
+def relocate(xml: str, source: str, destination: str, run_as_root: bool, whereabouts: dict | None = None) -> str:
+    """``xml`` (of VIR_DOMAIN_XML_MIGRATABLE) with ``destination`` as state path in place of ``source``.
+
+    ``whereabouts``: as the destination's ``tuning`` has them; None leaves what is there.
+    """
     root = ElementTree.fromstring(xml)
     names = root.findall(f".//{{{dom.NAMESPACE}}}name")
     for node in root.iter():
@@ -27,7 +30,21 @@ def relocate(xml: str, source: str, destination: str, run_as_root: bool) -> str:
         root.remove(label)
     if run_as_root:
         root.append(dom.SecurityLabel(label="+0:+0").node())
+    if whereabouts is not None:
+        _lay(root, whereabouts)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _lay(root: ElementTree.Element, whereabouts: dict) -> None:
+    for tag in ("cputune", "numatune", "memoryBacking"):
+        for node in root.findall(tag):
+            root.remove(node)
+        if whereabouts[tag] is not None:
+            root.append(ElementTree.fromstring(whereabouts[tag]))
+    vcpu = root.find("vcpu")
+    vcpu.attrib.pop("cpuset", None)
+    if whereabouts["floor"] is not None:
+        vcpu.set("cpuset", whereabouts["floor"])
 
 
 def _moved(text: str | None, source: str, destination: str) -> str | None:

@@ -1,6 +1,7 @@
 """What an operator may choose for the libvirt driver, as plain values; ``cmd/wiring.py`` fills them from the options."""
 import dataclasses
 
+from nova_lite.numa.sets import ALL_SHARED, CpuSets
 from nova_lite.virt.libvirt.live_pace import LiveSettings
 
 
@@ -34,6 +35,8 @@ class LibvirtSettings:
     """Seconds after which a guest that does not react is asked to shut down again."""
     live: LiveSettings = LiveSettings()
     """How guests move to other hosts while they run."""
+    cpus: CpuSets = ALL_SHARED
+    """Which CPUs and large pages guests may have, and how."""
     reserved_vcpus: int = 0
     reserved_memory_mb: int = 0
     reserved_disk_gb: int = 0

@@ -10,7 +10,7 @@ from nova_lite.numa.fit import fit
 from nova_lite.numa.wanted import GuestCell, Wanted
 
 THREADED = HostCell(0, (), (0, 1, 2, 3), ((0, 2), (1, 3)), 4096, {2048: 512})
-PLAIN = HostCell(1, (4, 5), (6, 7), ((4,), (5,), (6,), (7,)), 2048, {})
+PLAIN = HostCell(1, (4, 5), (6, 7), (), 2048, {})
 
 
 def pinned(*counts, memory_mb=256, **more):
@@ -112,9 +112,11 @@ def obeys(cell, chosen, free, threads):
     if not chosen or threads in (None, "prefer"):
         return True
     if threads == "isolate":
-        return max(map(len, cell.siblings)) == 1
+        return max(map(len, cell.siblings), default=1) == 1
     for together in (2, 3):
         used = [(len(chosen & set(core)), len(free & set(core))) for core in cell.siblings if chosen & set(core)]
+        if sum(mine for mine, _left in used) < len(chosen):
+            return False
         if all(left >= together for _mine, left in used) and sum(mine < together for mine, _left in used) <= 1 and \
                 all(mine <= together for mine, _left in used):
             return True

@@ -5,15 +5,18 @@ from xml.etree import ElementTree
 import pytest
 
 from nova_lite import exception
+from nova_lite.numa import wanted
+from nova_lite.numa.cells import HostCell
+from nova_lite.numa.fit import fit
 from nova_lite.virt import types
 from nova_lite.virt.libvirt import choices, host
 from nova_lite.virt.libvirt.domain import domain_xml
 from nova_lite.virt.libvirt.settings import LibvirtSettings
 
 SERVER = "0f2c81d0-6a53-4d35-9c0b-3c1c9a5d2b11"
-NODES = (host.NumaNode(0, (0, 1, 2, 3)), host.NumaNode(1, (4, 5, 6, 7)))
-HOST = host.HostCapabilities(arch="x86_64", virt_type="qemu", machines=frozenset({"pc", "q35"}), cpu_modes=frozenset({"host-model"}), numa=NODES,
-                             large_pages={2048: 1024, 1048576: 1}, tpm_versions=frozenset({"2.0"}))
+CELLS = (HostCell(0, (0, 1), (2, 3), ((0, 2), (1, 3)), 4096, {2048: 1024, 1048576: 1}), HostCell(1, (4, 5), (6, 7), ((4, 6), (5, 7)), 4096))
+HOST = host.HostCapabilities(arch="x86_64", virt_type="qemu", machines=frozenset({"pc", "q35"}), cpu_modes=frozenset({"host-model"}), cells=CELLS,
+                             floor=(0, 1, 4, 5), tpm_versions=frozenset({"2.0"}))
 ROOT = types.Disk("root", "vda", "virtio", 1024, None, boot=True)
 GUEST = types.Guest(SERVER, "web", "p1", "u1", "m1.tiny", 4, 512, (ROOT,), (types.Nic("port", "fa:16:3e:00:00:01", "br7", "tap7"),))
 
@@ -92,7 +95,6 @@ def test_what_this_host_has_not():
     refused("install swtpm", image={"hw_tpm_version": "1.2"})
     refused("hw_video:ram_max_mb", image={"hw_video_ram": "8"})
     refused("hw_video_ram", image={"hw_video_ram": "20"}, flavor={"hw_video:ram_max_mb": "16"})
-    refused("hw:cpu_policy=shared", flavor={"hw:cpu_policy": "dedicated"})
     refused("which is not a number", flavor={"quota:cpu_shares": "many"})
 
 
@@ -116,30 +118,63 @@ def test_disks_and_nics():
 
 
 # ---- memory and NUMA -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("asked", "expected"), [
-    ("small", None), ("large", "2048"), ("any", "2048"), ("2048", "2048"), ("2MB", "2048"), ("4KiB", None),
-])
+def lie(at=HOST, vcpus=4, **specs):
+    """The domain of a guest that lies on the host as the scheduler would have it."""
+    flavor = {f"hw:{name}": value for name, value in specs.items()}
+    topology = wanted.read({"vcpus": vcpus, "memory_mb": 512, "extra_specs": flavor}, {})
+    return build(flavor=flavor, at=at, topology=topology, lying=fit(HOST.cells, {}, topology))
+
+
+def pins(xml):
+    return {int(pin.get("vcpu")): pin.get("cpuset") for pin in xml.iterfind("cputune/vcpupin")}
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("small", None), ("large", "2048"), ("any", "2048"), ("2048", "2048"), ("2MB", "2048"),
+                                                 ("4KiB", None)])
 def test_pages(asked, expected):
-    page = build(flavor={"hw:mem_page_size": asked}).find("memoryBacking/hugepages/page")
-    assert page is None if expected is None else page.attrib == {"size": expected, "unit": "KiB"}
-
-
-def test_pages_that_are_not_there():
-    assert build(flavor={"hw:mem_page_size": "large"}, memory_mb=1024).find("memoryBacking/hugepages/page").get("size") == "1048576"
-    for asked in ("1GB", "16MB", "lots"):
-        refused(f"512 MB in pages of {asked}", flavor={"hw:mem_page_size": asked})
-    plain = dataclasses.replace(HOST, large_pages={})
-    refused("no large pages", flavor={"hw:mem_page_size": "large"}, at=plain)
-    assert build(flavor={"hw:mem_page_size": "any"}, at=plain).find("memoryBacking") is None
+    xml = lie(vcpus=2, mem_page_size=asked)
+    page = xml.find("memoryBacking/hugepages/page")
+    assert page is None if expected is None else page.attrib == {"size": expected, "unit": "KiB", "nodeset": "0"}
+    assert expected is None or xml.find("numatune/memnode").attrib == {"cellid": "0", "mode": "strict", "nodeset": "0"}
 
 
 def test_numa_nodes_are_the_hosts():
-    xml = build(numa=(types.NumaCell((0, 1, 2), 384), types.NumaCell((3,), 128)))
+    xml = lie(**{"numa_nodes": "2", "numa_cpus.0": "0-1", "numa_mem.0": "384", "numa_cpus.1": "2,3", "numa_mem.1": "128"})
     assert [cell.attrib for cell in xml.iterfind("cpu/numa/cell")] == [
-        {"id": "0", "cpus": "0,1,2", "memory": "384", "unit": "MiB"}, {"id": "1", "cpus": "3", "memory": "128", "unit": "MiB"}]
-    on = [int(node.get("nodeset")) for node in xml.iterfind("numatune/memnode")]
-    assert sorted(on) == [0, 1]
-    pins = {int(pin.get("vcpu")): pin.get("cpuset") for pin in xml.iterfind("cputune/vcpupin")}
-    assert pins == {vcpu: ",".join(map(str, NODES[on[vcpu == 3]].cpus)) for vcpu in range(4)}
-    assert build().find("numatune") is None and build().find("cpu/numa") is None
-    refused("this host has 2 NUMA nodes; hw:numa_nodes asks for 3", numa=(types.NumaCell((0,), 1),) * 3)
+        {"id": "0", "cpus": "0-1", "memory": "384", "unit": "MiB"}, {"id": "1", "cpus": "2-3", "memory": "128", "unit": "MiB"}]
+    assert [int(node.get("nodeset")) for node in xml.iterfind("numatune/memnode")] == [0, 1]
+    assert xml.find("numatune/memory").attrib == {"mode": "strict", "nodeset": "0-1"}
+    assert pins(xml) == {0: "0-1", 1: "0-1", 2: "4-5", 3: "4-5"} and xml.find("cputune/emulatorpin").get("cpuset") == "0-1,4-5"
+    assert xml.find("vcpu").attrib == {}
+
+
+def test_guests_that_ask_for_nothing_keep_to_the_shared_cpus():
+    xml = build()
+    assert xml.find("numatune") is None and xml.find("cpu/numa") is None and xml.find("cputune") is None
+    assert xml.find("vcpu").attrib == {"cpuset": "0-1,4-5"}
+    assert build(at=dataclasses.replace(HOST, floor=None)).find("vcpu").attrib == {}
+
+
+def test_dedicated_cpus():
+    xml = lie(cpu_policy="dedicated", numa_nodes="2")
+    assert sorted(pins(xml).values()) == ["2", "3", "6", "7"] and xml.find("cputune/emulatorpin").get("cpuset") == "2-3,6-7"
+    shared = lie(cpu_policy="dedicated", numa_nodes="2", emulator_threads_policy="share")
+    assert shared.find("cputune/emulatorpin").get("cpuset") == "0-1,4-5"
+    alone = lie(cpu_policy="mixed", cpu_dedicated_mask="0", emulator_threads_policy="isolate", numa_nodes="2")
+    assert alone.find("cputune/emulatorpin").get("cpuset") in "2 3 6 7".split() and pins(alone)[2] in ("0-1", "4-5")
+
+
+def test_real_time_cpus():
+    xml = lie(cpu_policy="mixed", cpu_realtime="yes", cpu_realtime_mask="3", numa_nodes="2")
+    assert xml.find("cputune/vcpusched").attrib == {"vcpus": "3", "scheduler": "fifo", "priority": "1"}
+    assert pins(xml)[3] not in xml.find("cputune/emulatorpin").get("cpuset")
+    assert {node.tag for node in xml.find("memoryBacking")} == {"locked", "nosharepages"}
+
+
+def test_what_was_promised_must_still_be_there():
+    refused("this host has promised it none", topology=wanted.read({"vcpus": 4, "memory_mb": 512, "extra_specs": {"hw:numa_nodes": "1"}}, {}))
+    fewer = dataclasses.replace(HOST, cells=(dataclasses.replace(CELLS[0], dedicated=(2,)), CELLS[1]))
+    with pytest.raises(exception.HypervisorError, match="no longer gives guests the dedicated CPUs 3"):
+        lie(fewer, cpu_policy="dedicated", numa_nodes="2")
+    with pytest.raises(exception.HypervisorError, match="no longer gives guests its NUMA nodes 1"):
+        lie(dataclasses.replace(HOST, cells=CELLS[:1]), cpu_policy="dedicated", numa_nodes="2")

@@ -4,6 +4,8 @@ import os
 import pytest
 
 from nova_lite import exception
+from nova_lite.numa import sets
+from nova_lite.numa.cells import HostCell
 from nova_lite.virt.libvirt import host
 
 CAPABILITIES = """<capabilities><host><cpu><arch>x86_64</arch><model>Broadwell</model><vendor>Intel</vendor>
@@ -87,3 +89,39 @@ def test_the_folder_that_keeps_qemu_out_is_named(tmp_path):
 def test_direct_io_leaves_no_file(tmp_path):
     assert host.takes_direct_io(str(tmp_path)) in (True, False)
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- CPUs and memory -------------------------------------------------------------------------------------------------------
+TOPOLOGY = """<topology><cells num='2'>
+<cell id='0'><memory unit='KiB'>8388608</memory><pages unit='KiB' size='4'>1048576</pages><pages unit='KiB' size='2048'>2048</pages>
+<pages unit='KiB' size='1048576'>0</pages><cpus num='4'><cpu id='0' siblings='0,2'/><cpu id='1' siblings='1,3'/><cpu id='2' siblings='0,2'/>
+<cpu id='3' siblings='1,3'/></cpus></cell>
+<cell id='1'><memory unit='KiB'>1048576</memory><cpus num='3'><cpu id='4' siblings='4-5'/><cpu id='5' siblings='4-5'/><cpu id='6'/></cpus></cell>
+</cells></topology></host>"""
+
+
+def test_numa_nodes():
+    found = host.read_capabilities(CAPABILITIES.replace("</host>", TOPOLOGY), "qemu")
+    assert found.cells == (HostCell(0, (0, 1, 2, 3), (), ((0, 2), (1, 3)), 4096, {2048: 2048}), HostCell(1, (4, 5), (), ((4, 5),), 1024, {}))
+    chosen = host.with_cpu_sets(found, sets.read("0-1", "2,4-5", ["node:0,size:2MB,count:48"]))
+    assert chosen.cells == (HostCell(0, (0, 1), (2,), ((0, 2),), 4096, {2048: 2000}), HostCell(1, (), (4, 5), ((4, 5),), 1024, {}))
+    assert chosen.floor == (0, 1) and host.with_cpu_sets(found, sets.ALL_SHARED).cells == found.cells
+    assert [cell.shared for cell in host.with_cpu_sets(found, sets.read(None, "3")).cells] == [(), ()]
+
+
+@pytest.mark.parametrize(("shared", "dedicated", "reserved", "words"), [
+    ("0", "0-1", [], "both name the CPUs 0"), ("x", None, [], "cpu_shared_set is 'x': Invalid inclusion expression 'x'"),
+    (None, "^1", [], "names no CPU"), (None, None, ["node:0"], "write it as node:0,size:2048,count:64"),
+    (None, None, ["node:0,size:big,count:1"], "write it as"), (None, None, ["node:0,size:any,count:1"], "write it as"),
+    (None, "6-7", [], "cpu_dedicated_set names the CPUs 6-7; this host has 0-5 on line"), ("9", None, [], "cpu_shared_set names the CPUs 9"),
+])
+def test_what_operators_cannot_say_of_cpus(shared, dedicated, reserved, words):
+    found = host.read_capabilities(CAPABILITIES.replace("</host>", TOPOLOGY), "qemu")
+    with pytest.raises(exception.ConfigurationError) as caught:
+        host.with_cpu_sets(found, sets.read(shared, dedicated, reserved))
+    assert words in str(caught.value)
+
+
+def test_dedicated_cpus_need_numa_nodes():
+    with pytest.raises(exception.ConfigurationError, match="does not tell this host's NUMA nodes"):
+        host.with_cpu_sets(host.read_capabilities(CAPABILITIES, "qemu"), sets.read(None, "1"))

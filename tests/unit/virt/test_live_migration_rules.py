@@ -53,6 +53,19 @@ def test_the_account_is_the_destination_s(run_as_root):
     assert [label.findtext("label") for label in relocated(run_as_root).findall("seclabel")] == (["+0:+0"] if run_as_root else [])
 
 
+def test_the_cpus_are_the_destination_s():
+    vcpu = "<vcpu placement='static' cpuset='0-1'>2</vcpu><cputune><shares>9</shares></cputune><memoryBacking><locked/></memoryBacking>"
+    xml, there = XML.format(cpu=vcpu), {"floor": None, "cputune": "<cputune><vcpupin vcpu='0' cpuset='5'/></cputune>", "numatune": "<numatune/>",
+                                        "memoryBacking": None}
+    root = ElementTree.fromstring(relocation.relocate(xml, "/here", "/there", False, there))
+    assert [node.attrib for node in root.iterfind("cputune/*")] == [{"vcpu": "0", "cpuset": "5"}]
+    assert root.find("vcpu").attrib == {"placement": "static"} and root.find("numatune") is not None and root.find("memoryBacking") is None
+    root = ElementTree.fromstring(relocation.relocate(xml, "/here", "/there", False, {**there, "floor": "7"}))
+    assert root.find("vcpu").attrib == {"placement": "static", "cpuset": "7"}
+    root = ElementTree.fromstring(relocation.relocate(xml, "/here", "/there", False))
+    assert root.find("vcpu").get("cpuset") == "0-1" and root.find("memoryBacking/locked") is not None
+
+
 @pytest.mark.parametrize(("cpu", "named"), [("", False), ("<cpu><topology sockets='1' cores='1' threads='1'/></cpu>", False),
                                             ("<cpu mode='custom' match='exact'><model>Nehalem</model></cpu>", True),
                                             ("<cpu mode='host-passthrough'/>", True)])

@@ -105,15 +105,26 @@ class NumaTune(Element):
     """Where the guest's memory is on the host."""
 
     tag = "numatune"
+    mode = Value("memory/@mode", "strict")
+    hosts = Value("memory/@nodeset")
     nodes = Part()
+
+
+class Page(Element):
+    """The size of pages that some of the guest's nodes have."""
+
+    tag = "page"
+    size = Value("@size")
+    unit = Value("@unit", "KiB")
+    cells = Value("@nodeset")
 
 
 class MemoryBacking(Element):
     """What kind of memory the guest gets."""
 
     tag = "memoryBacking"
-    page_kib = Value("hugepages/page/@size")
-    page_unit = Value("hugepages/page/@unit")
+    pages = Part("hugepages")
+    unshared = Flag("nosharepages")
     locked = Flag("locked")
 
 
@@ -125,6 +136,15 @@ class VcpuPin(Element):
     cpus = Value("@cpuset")
 
 
+class VcpuSched(Element):
+    """CPUs of the guest that never wait for other work of the host."""
+
+    tag = "vcpusched"
+    vcpus = Value("@vcpus")
+    scheduler = Value("@scheduler", "fifo")
+    priority = Value("@priority", 1)
+
+
 class CpuTune(Element):
     """How much CPU time the guest gets, and where."""
 
@@ -133,6 +153,8 @@ class CpuTune(Element):
     period = Value("period")
     quota = Value("quota")
     pins = Part()
+    emulator = Value("emulatorpin/@cpuset")
+    realtime = Part()
 
 
 class Cpu(Element):
@@ -187,6 +209,7 @@ class Domain(Element):
     memory_unit = Value("memory/@unit", "MiB")
     memory = Value("memory")
     memory_backing = Part()
+    floor = Value("vcpu/@cpuset")
     vcpus = Value("vcpu")
     cpu_tune = Part()
     numa_tune = Part()
