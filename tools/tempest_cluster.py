@@ -28,7 +28,9 @@ FILTERS = ("AvailabilityZoneFilter", "ComputeFilter", "ComputeCapabilitiesFilter
 # have booted, and have to be waited for in vain.
 OPTIONS = {"service": {"report_interval": 5, "down_time": 60, "sweep_interval": 10}, "compute": {"shutdown_timeout": 8},
            "scheduler": {"enabled_filters": ",".join(FILTERS)}, "spice": {"enabled": True}}
-BRIDGE = "guests"
+BRIDGE, WIRE = "guests", "tempest0"
+# Longer than hosts take to see that a network has gone.
+SETTLE = "40"
 
 
 def serve(folder: pathlib.Path, hosts: int) -> None:
@@ -98,14 +100,14 @@ def is_active(compute: daemons.Rest, server_id: str) -> bool:
 
 def join(pid: int, host: str, bridge: str) -> None:
     """A wire from this namespace's bridge to the host's."""
-    here, there = f"to-guests-{host}"[:15], "tempest0"
+    here = f"guests-{host}"[:15]
     mtu = run(pid, "cat", f"/sys/class/net/{bridge}/mtu").strip()
-    ip("link", "add", here, "mtu", mtu, "type", "veth", "peer", "name", there, "mtu", mtu, "netns", str(pid))
+    ip("link", "add", here, "mtu", mtu, "type", "veth", "peer", "name", WIRE, "mtu", mtu, "netns", str(pid))
     ip("link", "set", here, "master", BRIDGE, "up")
     ip("link", "set", here, "type", "bridge_slave", "isolated", "on")
-    run(pid, "ip", "link", "set", there, "addrgenmode", "none", "master", bridge)
-    run(pid, "ip", "link", "set", there, "type", "bridge_slave", "isolated", "on")
-    run(pid, "ip", "link", "set", there, "up")
+    run(pid, "ip", "link", "set", WIRE, "addrgenmode", "none", "master", bridge)
+    run(pid, "ip", "link", "set", WIRE, "type", "bridge_slave", "isolated", "on")
+    run(pid, "ip", "link", "set", WIRE, "up")
 
 
 def ip(*words: str) -> None:
@@ -113,10 +115,14 @@ def ip(*words: str) -> None:
 
 
 def audit(folder: pathlib.Path) -> None:
-    """The audits' own words, under the name of each host."""
-    for host, pid in load(folder)["hosts"].items():
+    """The audits' own words, under the name of each host. What ``plug`` keeps there is let go."""
+    hosts = load(folder)["hosts"]
+    for pid in hosts.values():
+        subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", "link", "del", WIRE], stderr=subprocess.DEVNULL, check=False)
+    for host, pid in hosts.items():
         command = ["nsenter", "-t", str(pid), "-n", "-m", "-u", "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "nova_lite.cmd.manage",
-                   "--config-file", str(folder / f"{host}.conf"), "audit"]
+                   "--config-file", str(folder / f"{host}.conf"), "audit",
+                   "--settle", SETTLE]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(f"audit of {host}: {done.stdout.strip() or done.stderr.strip()}")
 

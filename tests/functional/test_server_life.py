@@ -33,6 +33,18 @@ def test_a_server_from_birth_to_death(cloud):
     assert cloud.usage() == before
 
 
+def test_files_come_on_a_config_drive_whether_it_was_asked_for_or_not(cloud):
+    old, files = cloud.daemon.client(microversion="2.50"), [{"path": "/etc/motd", "contents": "aGVsbG8="}]
+    with_files = cloud.boot(old, personality=files)
+    assert cloud.show(with_files)["config_drive"] == "True"
+    without = cloud.boot()
+    assert cloud.show(without)["config_drive"] == ""
+    assert cloud.act(without, "rebuild", {"imageRef": cloud.image, "personality": files}, old).status == 202
+    assert cloud.wait(without)["config_drive"] == "True"
+    for each in (with_files, without):
+        cloud.delete(each)
+
+
 def test_many_from_one_request(cloud):
     answer = cloud.admin.post("/servers", cloud.body("many", min_count=3, max_count=3, return_reservation_id=True))
     assert answer.status == 202 and list(answer.json) == ["reservation_id"]

@@ -70,7 +70,7 @@ class MetadataApplication:
         """Folders are dicts; files are bytes or functions that make them."""
         script = metadata.user_data(server)
         openstack = {
-            "meta_data.json": lambda: json.dumps(metadata.meta_data(server, self._domain, server.request.get("personality"))).encode(),
+            "meta_data.json": lambda: json.dumps(metadata.meta_data(server, self._domain)).encode(),
             "network_data.json": lambda: json.dumps(metadata.network_data(nics)).encode(),
             "vendor_data.json": lambda: json.dumps(self._vendor_data).encode(), "vendor_data2.json": b"{}"}
         openstack["password"] = (server.told_password or "").encode()

@@ -96,7 +96,9 @@ def _row(ctx: RequestContext, wanted: Wanted, found: references.Found, reservati
         "name": name, "hostname": hostname, "description": wanted.description, "created_at": now, "updated_at": now, "changed_at": now,
         "vm_state": states.BUILDING, "task_state": states.SCHEDULING, "image_id": found.image["id"], "image": found.image,
         "flavor": found.flavor, "flavorid": found.flavor["flavorid"], "key_name": wanted.key_name, "key_data": found.key_data,
-        "user_data": wanted.user_data, "config_drive": wanted.config_drive or found.config_drive, "availability_zone": None,
+        "user_data": wanted.user_data, "availability_zone": None,
+        # Nothing else carries files: the metadata service has no room for them.
+        "config_drive": wanted.config_drive or found.config_drive or bool(wanted.personality),
         "disk_config": wanted.disk_config or "MANUAL", "access_ip_v4": wanted.access_ip_v4, "access_ip_v6": wanted.access_ip_v6,
         "root_device": found.root_device, "disks": wanted.disks, "meta": wanted.metadata, "trusted_certs": wanted.trusted_certs, "request": request,
         "group_id": found.group.id if found.group is not None else None,

@@ -36,6 +36,8 @@ def rebuild(deps: Deps, ctx: RequestContext, server_id: str, wanted: Wanted, ign
         changes = {**wanted.changes, **_of_image(tx, ctx, server, wanted.image_id)}
         if "key_name" in changes:
             changes["key_data"] = references.check_key(tx, ctx, changes["key_name"])
+        if wanted.personality:
+            changes["config_drive"] = True
         detail = {"changes": changes, "admin_pass": password, "personality": wanted.personality, "preserve_ephemeral": wanted.preserve_ephemeral}
         token = task.begin(tx, ctx, server, "rebuild", detail, ignore_lock)
         shown = servers_.with_task(tx, server_id, token)
