@@ -3,6 +3,7 @@
 config, context, exception, policy, concurrency, clock, log, hooks: the ground floor, imports no room
 rpc         sending and receiving messages; knows no vocabulary
 numa        how guests lie on the CPUs and the memory of hosts
+pci         PCI devices of hosts that guests are given
 interfaces  what may be asked of each worker: the whole distributed protocol
 db          the only SQL: models, and one module of functions an aggregate
 identity    users, projects, roles, tokens

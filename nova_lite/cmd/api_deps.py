@@ -5,6 +5,7 @@ from nova_lite import config, exception, policy
 from nova_lite.cmd.wiring import Site, ring_network
 from nova_lite.compute.actions.deps import Deps as ComputeDeps
 from nova_lite.network.actions.deps import Deps as NetworkDeps
+from nova_lite.pci import aliases
 
 VXLAN_OVERHEAD = 50
 """Bytes that a tunnel over IPv4 takes of each frame."""
@@ -21,7 +22,8 @@ def compute_deps(here: Site) -> ComputeDeps:
     return ComputeDeps(here.db, here.scheduler, here.compute, here.network, quota_defaults(conf),
                        default_availability_zone=conf.compute.default_availability_zone, default_schedule_zone=conf.compute.default_schedule_zone,
                        service_down_time=conf.service.down_time, max_limit=conf.api.max_limit,
-                       reclaim_interval=conf.compute.reclaim_interval, allow_resize_to_same_host=conf.compute.allow_resize_to_same_host)
+                       reclaim_interval=conf.compute.reclaim_interval, allow_resize_to_same_host=conf.compute.allow_resize_to_same_host,
+                       pci_aliases=aliases.read(conf.pci.alias))
 
 
 def network_deps(here: Site) -> NetworkDeps:

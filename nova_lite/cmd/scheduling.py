@@ -10,6 +10,7 @@ from nova_lite.cmd.wiring import Site
 from nova_lite.context import RequestContext
 from nova_lite.db import flavors as flavors_
 from nova_lite.image.actions import images
+from nova_lite.pci import aliases
 from nova_lite.scheduler.core.request import Options
 from nova_lite.scheduler.manager import Manager, Settings
 
@@ -20,6 +21,7 @@ def settings(conf) -> Settings:
     values = {name: conf.scheduler[name] for name in conf.scheduler if name in known}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     values["max_servers_per_host"] = conf.scheduler.max_instances_per_host
+    values["pci_aliases"] = aliases.read(conf.pci.alias)
     values["metrics_weight_setting"] = _ratios(conf.scheduler.metrics_weight_setting)
     multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
     try:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nova_lite import exception
 from nova_lite.db.engine import Database
+from nova_lite.pci.aliases import Alias
 
 LOG = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Deps:
     """What the image room needs (image.deps.Deps), for clients that look for images here."""
     reclaim_interval: float = 0.0
     """How long deleted servers can be restored; 0: not at all."""
+    pci_aliases: dict[str, Alias] = dataclasses.field(default_factory=dict)
     consoles: Any = None
     """A compute.console_access.ConsoleAccess; None where no handler of this process opens consoles."""
 

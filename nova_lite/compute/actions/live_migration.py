@@ -9,6 +9,7 @@ from nova_lite.db import hosts as hosts_
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Move, Server
+from nova_lite.pci import aliases
 
 CHECK_SECONDS = 90.0
 """How long a request waits for the verdict of the destination, where it waits for it."""
@@ -36,6 +37,8 @@ def migrate(deps: Deps, ctx: RequestContext, server_id: str, wanted: Wanted, ign
     """
     with deps.db.write() as tx:
         server = servers_.get(tx, ctx, server_id)
+        if aliases.SPEC in server.flavor["extra_specs"]:
+            raise exception.Invalid("Migration pre-check error: a server with PCI devices of its host cannot move while it runs.")
         if wanted.host is not None:
             _check_host(tx, server, wanted.host)
         token = moves.begin(

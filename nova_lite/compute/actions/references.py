@@ -13,6 +13,7 @@ from nova_lite.db import servergroups
 from nova_lite.db.models import ServerGroup
 from nova_lite.image.actions import images
 from nova_lite.network.actions import server_ports
+from nova_lite.pci import aliases
 from nova_lite.numa import wanted as topologies
 
 GB = 1 << 30
@@ -41,6 +42,7 @@ def check(tx, ctx: RequestContext, deps, wanted) -> Found:
     except exception.FlavorNotFound as error:
         raise exception.Invalid(str(error))
     image = check_image(tx, ctx, wanted.image_id, flavor)
+    aliases.check(flavor["extra_specs"], image["properties"], deps.pci_aliases)
     local_disks.check(wanted.disks, flavor)
     check_limits(deps.quota_defaults, wanted)
     _zone(tx, deps, wanted)

@@ -10,6 +10,7 @@ from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.models import Server
 from nova_lite.numa import wanted as topologies
+from nova_lite.pci import aliases
 
 
 def resize(deps: Deps, ctx: RequestContext, server_id: str, flavor_id: str, disk_config: str | None = None, ignore_lock: bool = False) -> None:
@@ -20,6 +21,7 @@ def resize(deps: Deps, ctx: RequestContext, server_id: str, flavor_id: str, disk
     with deps.db.write() as tx:
         server = _present(tx, deps, ctx, server_id)
         flavor = _flavor(tx, ctx, server, flavor_id)
+        aliases.check(flavor["extra_specs"], server.image.get("properties") or {}, deps.pci_aliases)
         more, _ = room.quota_change(server.flavor, flavor)
         if more:
             quota.check(tx, server.project_id, server.user_id, more, deps.quota_defaults)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nova_lite.pci import choice
 from nova_lite.scheduler.core import extras, resources
 
 NOTHING: Mapping = {}
@@ -14,7 +15,7 @@ NOTHING: Mapping = {}
 class Holdings:
     """``hosts``: ``{name: (what it has, what is used)}`` of hosts that have something. ``rooms``: by class, what is left on each row.
 
-    ``kinds``: the distinct inventories of custom resources; ``kind``: the one of each row, -1 for none.
+    ``kinds``: the distinct inventories of custom resources; ``kind``: the one of each row, -1 for none. ``devices``: free PCI devices of each row.
     """
 
     def __init__(self, capacity: int, kinds):
@@ -22,6 +23,7 @@ class Holdings:
         self.rooms: dict[str, np.ndarray] = {}
         self.kinds = kinds
         self.kind = np.full(capacity, -1, np.int32)
+        self.devices = np.zeros(capacity)
 
     def put(self, row: int, name: str, has: Mapping, used: Mapping) -> None:
         """A row's host is another one, or has something else."""
@@ -33,35 +35,40 @@ class Holdings:
             self.hosts[name] = (has, used)
         own = has.get("resources", NOTHING)
         self.kind[row] = self.kinds.id(_frozen(own)) if own else -1
-        self._put_rooms(row, own, used)
+        self._put_rooms(row, has, used)
 
     def put_used(self, row: int, name: str, used: Mapping) -> None:
         """What is used of a host, without any other change to it."""
         known = self.hosts.get(name)
         if known is not None and known[1] != used:
             self.hosts[name] = (known[0], used)
-            self._put_rooms(row, known[0].get("resources", NOTHING), used)
+            self._put_rooms(row, known[0], used)
 
-    def _put_rooms(self, row: int, own: Mapping, used: Mapping) -> None:
-        taken = used.get("resources", NOTHING)
+    def _put_rooms(self, row: int, has: Mapping, used: Mapping) -> None:
+        own, taken = has.get("resources", NOTHING), used.get("resources", NOTHING)
+        self.devices[row] = len(choice.free(has["pci"], used.get("pci", ()))) if "pci" in has else 0.0
         for name in own.keys() - self.rooms.keys():
             self.rooms[name] = np.zeros(len(self.kind))
         for name, column in self.rooms.items():
             column[row] = resources.room(own[name]) - taken.get(name, 0) if name in own else 0.0
 
     def consume(self, row: int, name: str, need: extras.Need, sign: int) -> None:
-        """Count one more server on a row before the database says so; -1 takes it back."""
+        """Count one more server on a row before the database says so.
+
+        -1 takes back what it has of custom resources; what devices it had, the database says.
+        """
         if name not in self.hosts:
             return
         has, used = self.hosts[name]
-        used = dict(used)
-        if need.resources:
-            taken = dict(used.get("resources", NOTHING))
-            for each, amount in need.resources:
-                taken[each] = taken.get(each, 0) + sign * amount
-                self.rooms[each][row] -= sign * amount
-            used["resources"] = {each: amount for each, amount in taken.items() if amount}
+        if sign > 0:
+            hold = extras.fit(has, used, need) or {}
+            used = plus(used, {kind: value for kind, value in hold.items() if kind != "guest"})
+        else:
+            left = plus(used.get("resources", NOTHING), {each: -amount for each, amount in need.resources})
+            left = {each: amount for each, amount in left.items() if amount}
+            used = {**{kind: value for kind, value in used.items() if kind != "resources"}, **({"resources": left} if left else {})}
         self.hosts[name] = (has, used)
+        self._put_rooms(row, has, used)
 
     def room(self, name: str) -> np.ndarray:
         """How much of a custom resource is left on each row."""
@@ -74,14 +81,22 @@ class Holdings:
 
     def move(self, row: int, last: int) -> None:
         """The host of row ``last`` is in ``row`` from now on."""
-        for column in (self.kind, *self.rooms.values()):
+        for column in (self.kind, self.devices, *self.rooms.values()):
             column[row] = column[last]
 
     def grow(self) -> None:
         """Twice as many rows."""
         self.kind = np.concatenate([self.kind, np.full_like(self.kind, -1)])
+        self.devices = np.concatenate([self.devices, np.zeros_like(self.devices)])
         for name, column in self.rooms.items():
             self.rooms[name] = np.concatenate([column, np.zeros_like(column)])
+
+
+def plus(used, more):
+    """The sum of two holds, as ``db.extras`` adds them up."""
+    if isinstance(more, Mapping):
+        return {**used, **{key: plus(used[key], value) if key in used else value for key, value in more.items()}}
+    return sorted([*used, *more]) if isinstance(more, list) else used + more
 
 
 def _frozen(own: Mapping[str, Mapping]) -> tuple:

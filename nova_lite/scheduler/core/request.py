@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+from nova_lite.pci.aliases import Alias
 from nova_lite.scheduler.core import resources
 from nova_lite.scheduler.core.extras import Need
 
@@ -91,7 +92,7 @@ def disk_gb(flavor: Mapping) -> int:
 class Options:
     """The operator's choices, under the names of Nova's options (save ``max_servers_per_host``: its max_instances_per_host).
 
-    ``multipliers``: the ``*_weight_multiplier`` values that differ from the weighers' defaults.
+    ``multipliers``: the ``*_weight_multiplier`` values that differ from the weighers' defaults. ``pci_aliases``: as pci.aliases reads them.
     """
 
     enabled_filters: tuple[str, ...] = DEFAULT_FILTERS
@@ -109,3 +110,4 @@ class Options:
     restrict_isolated_hosts_to_isolated_images: bool = True
     aggregate_image_properties_isolation_namespace: str | None = None
     aggregate_image_properties_isolation_separator: str = "."
+    pci_aliases: Mapping[str, Alias] = dataclasses.field(default_factory=dict)

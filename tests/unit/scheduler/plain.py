@@ -6,6 +6,7 @@ import math
 
 from hypothesis import strategies as st
 
+from nova_lite.pci.aliases import Ask
 from nova_lite.scheduler.core.extras import Need
 from nova_lite.scheduler.core.request import Group, Options, Request
 from nova_lite.scheduler.core.table import ALWAYS, NEVER, Aggregate, HostRow, HostTable
@@ -25,9 +26,16 @@ kinds = st.fixed_dictionaries({"total": st.integers(0, 6)}, optional={
     "reserved": st.integers(0, 2), "ratio": st.sampled_from([1.0, 1.5]), "min": st.integers(1, 2), "max": st.integers(1, 4),
     "step": st.integers(1, 2)})
 classes = st.sampled_from(["CUSTOM_GOLD", "CUSTOM_SILVER"])
-extras = st.just({}) | st.fixed_dictionaries({"resources": st.dictionaries(classes, kinds, min_size=1)})
-extras_used = st.just({}) | st.fixed_dictionaries({"resources": st.dictionaries(classes, st.integers(1, 4), min_size=1)})
-needs = st.none() | st.dictionaries(classes, st.integers(1, 4), min_size=1).map(lambda asked: Need("1", tuple(sorted(asked.items()))))
+products = st.sampled_from(["0443", "0444"])
+devices = st.lists(products, max_size=4).map(lambda found: [
+    {"address": f"d{number}", "vendor_id": "8086", "product_id": product, "dev_type": "type-PCI"} for number, product in enumerate(found)])
+extras = st.just({}) | st.fixed_dictionaries({}, optional={"resources": st.dictionaries(classes, kinds, min_size=1), "pci": devices})
+extras_used = st.just({}) | st.fixed_dictionaries({}, optional={
+    "resources": st.dictionaries(classes, st.integers(1, 4), min_size=1),
+    "pci": st.sets(st.sampled_from(["d0", "d1", "d2", "d3"]), min_size=1).map(sorted)})
+asked = st.lists(st.tuples(st.integers(1, 2), products), max_size=2).map(lambda found: tuple(
+    Ask(f"a{product}", count, ((("product_id", product),),)) for count, product in found))
+needs = st.none() | st.builds(Need, st.just("1"), st.dictionaries(classes, st.integers(1, 4)).map(lambda found: tuple(sorted(found.items()))), asked)
 
 hosts = st.builds(
     HostRow, id=st.just(0), name=st.just("h"), node=st.just("n"), vcpus=st.integers(1, 8), memory_mb=st.integers(1, 16), disk_gb=st.integers(1, 16),
@@ -285,6 +293,17 @@ def custom_resources(host: HostRow, request: Request, options: Options) -> bool:
     return True
 
 
+def free_devices(host: HostRow) -> list[str]:
+    """Products of the devices that nobody has."""
+    return [device["product_id"] for device in host.extras.get("pci", []) if device["address"] not in host.extras_used.get("pci", [])]
+
+
+def pci_devices(host: HostRow, request: Request, options: Options) -> bool:
+    """Of each product as many free devices as all asks for it together want."""
+    wanted = [dict(ask.specs[0])["product_id"] for ask in (request.extras.pci if request.extras else ()) for _ in range(ask.count)]
+    return all(free_devices(host).count(product) >= wanted.count(product) for product in wanted)
+
+
 def told(host: HostRow, options: Options) -> float:
     """The sum of what the host tells, each times its ratio; the option's value where it lacks one that counts."""
     counted = [(name, ratio) for name, ratio in options.metrics_weight_setting if ratio]
@@ -350,6 +369,7 @@ FILTERS = {
     "JsonFilter": json_query,
     "MetricsFilter": metrics,
     "CustomResourcesFilter": custom_resources,
+    "PciPassthroughFilter": pci_devices,
     "AllHostsFilter": lambda host, request, options: True,
     "AvailabilityZoneFilter": zone,
     "ComputeFilter": alive,
@@ -369,6 +389,7 @@ def weight_columns(rows, request: Request) -> list[tuple[str, float, float, list
         ("io_ops_weight_multiplier", -1.0, 1.0, [float(h.io_ops) for h in rows], 0.0),
         ("build_failure_weight_multiplier", 1000000.0, -1.0, [float(h.build_failures) for h in rows], None),
         ("num_instances_weight_multiplier", 0.0, 1.0, [float(h.servers) for h in rows], None),
+        ("pci_weight_multiplier", 1.0, 1.0, [100.0 - min(len(free_devices(h)), 99) for h in rows], None),
         ("hypervisor_version_weight_multiplier", 1.0, 1.0, [float(h.hypervisor_version) for h in rows], None),
         ("soft_affinity_weight_multiplier", 1.0, 1.0, soft if group and group.policy == "soft-affinity" else [0.0] * len(rows), None),
         ("soft_anti_affinity_weight_multiplier", 1.0, -1.0, soft if group and group.policy == "soft-anti-affinity" else [0.0] * len(rows), None),
@@ -421,4 +442,4 @@ def passing(rows, request: Request, options: Options) -> list[HostRow]:
     """The hosts that each rule lets through."""
     return [host for host in rows if host.name not in request.excluded and has_room(host, request)
             and traits(host, request, options) and custom_resources(host, request, options)
-            and all(FILTERS[name](host, request, options) for name in options.enabled_filters)]
+            and pci_devices(host, request, options) and all(FILTERS[name](host, request, options) for name in options.enabled_filters)]

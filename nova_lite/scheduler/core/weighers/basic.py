@@ -1,10 +1,12 @@
-"""Weighers over the columns of a host: free RAM, vCPUs and disk, work under way, failed builds, servers, hypervisor version."""
+"""Weighers over the columns of a host: free RAM, vCPUs and disk, work under way, failed builds, servers, hypervisor version, PCI devices."""
 import numpy as np
 
 from nova_lite.scheduler.core.weighers.rule import Weigher
 
 SIZES = 8
 """How many sizes of servers, the most frequent ones, a hole is measured by."""
+
+MOST_DEVICES = 100.0
 
 DEARNESS = 2.0
 """What a lost server counts against a host that is full by as much; from 1 to 5 the trace of Azure packs alike."""
@@ -16,6 +18,14 @@ def column(name):
         values = getattr(query.table, name)
         return lambda rows: values[rows]
     return prepare
+
+
+def pci(query):
+    """Less for each free PCI device, up to so many: servers without devices stay away from them, others use up what has been begun."""
+    holdings = query.table.holdings
+    if not holdings.hosts:
+        return None
+    return lambda rows: MOST_DEVICES - np.minimum(holdings.devices[rows], MOST_DEVICES - 1)
 
 
 def best_fit(query):
@@ -57,6 +67,7 @@ WEIGHERS = (
     Weigher("BuildFailureWeigher", column("build_failures"), "build_failure_weight_multiplier", default=1000000.0, sign=-1.0, consumes=False),
     Weigher("NumInstancesWeigher", column("servers"), "num_instances_weight_multiplier", default=0.0),
     Weigher("HypervisorVersionWeigher", column("hypervisor_version"), "hypervisor_version_weight_multiplier", consumes=False),
+    Weigher("PCIWeigher", pci, "pci_weight_multiplier"),
     Weigher("HolesWeigher", holes, "holes_weight_multiplier", default=0.0),
     Weigher("BestFitWeigher", best_fit, "best_fit_weight_multiplier", default=0.0),
 )
