@@ -10,6 +10,16 @@ READY = "nova-lite-guest: ready"
 USAGE = ("vcpus_used", "memory_mb_used", "local_gb_used", "running_vms")
 
 
+def address_of(server: dict) -> str:
+    """Its address on the network between the hosts."""
+    return server["addresses"]["between hosts"][0]["addr"]
+
+
+def host_of(server: dict) -> str:
+    """The name of its host."""
+    return server["OS-EXT-SRV-ATTR:host"]
+
+
 class CloudUser:
     """The administrator of a cluster that runs. ``guest``: as ``ensure_guest_image`` answers."""
 
@@ -72,6 +82,12 @@ class CloudUser:
         answer = self.compute[0].get(f"/servers/{server_id}")
         assert answer.status in (200, 404), answer
         return answer.json["server"] if answer.status == 200 else None
+
+    def migration(self, server_id: str) -> dict:
+        """The server's latest migration."""
+        answer = self.compute[0].get(f"/os-migrations?instance_uuid={server_id}")
+        assert answer.status == 200, answer
+        return answer.json["migrations"][0]
 
     def act(self, server_id: str, action: str, argument=None, api: int = 1) -> None:
         """POST an action."""

@@ -2,29 +2,14 @@
 hosts live and die; daemons and the broker are killed at bad moments. What is accepted comes to an end, and nothing is left of it.
 """
 import base64
-import os
-import pathlib
-import shutil
-import tempfile
 import time
 
 import pytest
 
 import daemons
 from nova_lite import concurrency
-from tests.live.cluster import Cluster
-from tests.live.cluster_cloud import READY, CloudUser
-from tests.live.guest_image import ensure_guest_image
+from tests.live.cluster_cloud import READY, address_of, host_of
 from tests.services.mariadb import MariaDB
-from tests.services.postgresql import PostgreSQL
-from tests.services.rabbitmq import RabbitMQ
-
-MISSING = [name for name in ("libvirtd", "virtlogd", "virsh", "qemu-img", "qemu-system-x86_64", "dnsmasq", "unshare", "nsenter", "ip", "bridge")
-           if shutil.which(name) is None]
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="hosts made of namespaces need root"),
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-]
 
 SETTLE_SECONDS = 60.0
 """Within which each accepted request ends after a fault is over."""
@@ -41,79 +26,8 @@ echo "visit: over"
 """
 
 
-def teller(config):
-    """A function that tells what was measured, also where pytest hides the output of tests that pass."""
-    reporter, capture = (config.pluginmanager.get_plugin(name) for name in ("terminalreporter", "capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(f"cluster: {text}")
-    return say
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    for service in (RabbitMQ, PostgreSQL, MariaDB):
-        if service.missing():
-            pytest.skip(service.missing())
-    # QEMU's account must reach the guests' disks, which pytest's own folders forbid.
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-cluster-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    try:
-        with Cluster(folder) as machines:
-            yield machines
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def cloud(request, cluster):
-    guest = ensure_guest_image()
-    database = getattr(request, "param", PostgreSQL)
-    began = time.monotonic()
-    try:
-        cluster.start(RabbitMQ, database)
-        user = CloudUser(cluster, guest)
-        user.say = teller(request.config)
-        user.say(f"up with {database.__name__} and furnished in {time.monotonic() - began:.1f} s")
-        yield user
-        statuses = cluster.stop()
-        assert set(statuses.values()) == {0}, f"daemons did not end in good order: {statuses}"
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-def user(cloud, request):
-    """The cloud, all daemons up and without servers; the daemons' logs are shown when a story fails."""
-    revive(cloud.cluster)
-    cloud.delete_all()
-    failures = request.session.testsfailed
-    yield cloud
-    if request.session.testsfailed > failures:
-        print(cloud.cluster.logs())
-
-
-def revive(cluster) -> None:
-    """Start what a failed story left dead."""
-    for process in cluster.processes.values():
-        if process.popen.poll() is not None:
-            process.start()
-    if cluster.broker.pid is None:
-        cluster.broker.start()
-    cluster.wait_up()
-
-
 def script(addresses: list[str], more: str = "") -> str:
     return base64.b64encode(VISIT.format(addresses=" ".join(addresses), more=more).encode()).decode()
-
-
-def address_of(server: dict) -> str:
-    return server["addresses"]["between hosts"][0]["addr"]
-
-
-def host_of(server: dict) -> str:
-    return server["OS-EXT-SRV-ATTR:host"]
 
 
 def test_daemons_are_small(user):

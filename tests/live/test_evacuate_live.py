@@ -7,11 +7,10 @@ import sys
 
 import daemons
 from tests.live.cluster import ROOT
-from tests.live.cluster_cloud import READY
-from tests.live.test_cluster import address_of, cloud, cluster, host_of, pytestmark, user  # noqa: F401
+from tests.live.cluster_cloud import READY, address_of, host_of
 
 
-def boot_on(user, host) -> tuple[str, str]:  # noqa: F811
+def boot_on(user, host) -> tuple[str, str]:
     """A server whose guest is ready on the host; its id and address."""
     server_id = user.create(f"evacuee-{host.name}", availability_zone=f"nova:{host.name}")
     server = user.wait([server_id])[server_id]
@@ -19,13 +18,13 @@ def boot_on(user, host) -> tuple[str, str]:  # noqa: F811
     return server_id, address_of(server)
 
 
-def declare(user, host, down: bool) -> None:  # noqa: F811
+def declare(user, host, down: bool) -> None:
     answer = user.compute[0].put("/os-services/force-down", {"host": host.name, "binary": "nova-compute", "forced_down": down},
                                  headers={"OpenStack-API-Version": "compute 2.11"})
     assert answer.status == 200, answer
 
 
-def evacuate(user, server_id: str, away, address: str) -> None:  # noqa: F811
+def evacuate(user, server_id: str, away, address: str) -> None:
     """Evacuate the server once its host counts as down, and see its guest on another host with the address that it had."""
     def accepted():
         answer = user.compute[1].post(f"/servers/{server_id}/action", {"evacuate": {}})
@@ -43,7 +42,7 @@ def assert_nothing_on(host) -> None:
     daemons.wait_until(f"{host.name} is clean", lambda: not any(host.left().values()), 90, 0.5)
 
 
-def assert_whole(user) -> None:  # noqa: F811
+def assert_whole(user) -> None:
     """The auditor finds nothing, run on each host by its own options."""
     for host in user.cluster.hosts:
         config = user.cluster.folder / f"{host.name}.conf"
@@ -52,7 +51,7 @@ def assert_whole(user) -> None:  # noqa: F811
         assert json.loads(said) == [], said
 
 
-def test_a_host_dies_with_all_that_runs_on_it(user):  # noqa: F811
+def test_a_host_dies_with_all_that_runs_on_it(user):
     dead = user.cluster.hosts[0]
     server_id, address = boot_on(user, dead)
     assert_whole(user)
@@ -69,7 +68,7 @@ def test_a_host_dies_with_all_that_runs_on_it(user):  # noqa: F811
     user.assert_nothing_left()
 
 
-def test_only_the_worker_died_and_its_guest_runs_on(user):  # noqa: F811
+def test_only_the_worker_died_and_its_guest_runs_on(user):
     half_dead, other = user.cluster.hosts
     process = user.cluster.processes[f"compute@{half_dead.name}"]
     server_id, address = boot_on(user, half_dead)
@@ -90,7 +89,7 @@ def test_only_the_worker_died_and_its_guest_runs_on(user):  # noqa: F811
     user.assert_nothing_left()
 
 
-def test_a_worker_that_was_frozen_starts_nothing(user):  # noqa: F811
+def test_a_worker_that_was_frozen_starts_nothing(user):
     """It stops right before it starts a guest, after it has looked whether it may; when it goes on the server runs elsewhere."""
     frozen, other = user.cluster.hosts
     server_id, address = boot_on(user, frozen)

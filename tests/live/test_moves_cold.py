@@ -6,9 +6,8 @@ import base64
 import pytest
 
 import daemons
-from tests.live.cluster_cloud import READY
+from tests.live.cluster_cloud import READY, address_of, host_of
 from tests.live.guest_image import ensure_guest_image
-from tests.live.test_cluster import address_of, cloud, cluster, host_of, pytestmark, user  # noqa: F401
 
 MARK = """#!/bin/sh
 echo precious >/root/marker
@@ -20,7 +19,7 @@ sync
 """
 
 
-def boot(user, host="host1", **changes):  # noqa: F811
+def boot(user, host="host1", **changes):
     """A guest with a marker on its root disk, which it shows at every later boot."""
     server_id = user.create("mover", availability_zone=f"nova:{host}", user_data=base64.b64encode(MARK.encode()).decode(), **changes)
     address = address_of(user.wait([server_id])[server_id])
@@ -28,22 +27,14 @@ def boot(user, host="host1", **changes):  # noqa: F811
     return server_id, address
 
 
-def host_named(user, name):  # noqa: F811
-    return next(host for host in user.cluster.hosts if host.name == name)
-
-
-def files(user, server_id):  # noqa: F811
+def files(user, server_id):
     """The hosts that have files of the server, and those that have its domain."""
     hosts = user.cluster.hosts
     with_files = [host.name for host in hosts if (host.state / "servers" / server_id).exists()]
     return with_files, [host.name for host in hosts if server_id in host.domains()]
 
 
-def migration(user, server_id):  # noqa: F811
-    return user.compute[0].get(f"/os-migrations?instance_uuid={server_id}").json["migrations"][0]
-
-
-def verify(user, server_id, host, address, cpus=1):  # noqa: F811
+def verify(user, server_id, host, address, cpus=1):
     """The server waits to be verified on ``host``; its guest has booted there from its own disk."""
     server = user.wait([server_id], "VERIFY_RESIZE", 300)[server_id]
     assert (host_of(server), address_of(server)) == (host, address)
@@ -53,23 +44,23 @@ def verify(user, server_id, host, address, cpus=1):  # noqa: F811
     return output
 
 
-def confirm(user, server_id, status="ACTIVE"):  # noqa: F811
+def confirm(user, server_id, status="ACTIVE"):
     answer = user.compute[0].post(f"/servers/{server_id}/action", {"confirmResize": None})
     assert answer.status == 204, answer
     return user.wait([server_id], status)[server_id]
 
 
-def wait_only_at(user, server_id, host):  # noqa: F811
+def wait_only_at(user, server_id, host):
     daemons.wait_until(f"{server_id} is on {host} alone", lambda: files(user, server_id) == ([host], [host]), 60, 0.3)
 
 
 @pytest.mark.parametrize("kind", ["image", "disk_image"])
-def test_a_server_migrates_for_good(user, kind):  # noqa: F811
+def test_a_server_migrates_for_good(user, kind):
     server_id, address = boot(user, imageRef=getattr(user, kind))
     user.act(server_id, "migrate", {"host": "host2"})
     output = verify(user, server_id, "host2", address)
     assert "nova-lite-guest: boot 2\n" in output.replace("\r", "")
-    assert migration(user, server_id)["dest_host"] == "10.99.0.12"
+    assert user.migration(server_id)["dest_host"] == "10.99.0.12"
     confirm(user, server_id)
     wait_only_at(user, server_id, "host2")
     user.act(server_id, "reboot", {"type": "SOFT"})
@@ -79,7 +70,7 @@ def test_a_server_migrates_for_good(user, kind):  # noqa: F811
     user.assert_nothing_left()
 
 
-def test_a_server_comes_back_as_it_was(user):  # noqa: F811
+def test_a_server_comes_back_as_it_was(user):
     server_id, address = boot(user)
     user.act(server_id, "migrate")
     verify(user, server_id, "host2", address)
@@ -93,7 +84,7 @@ def test_a_server_comes_back_as_it_was(user):  # noqa: F811
     user.assert_nothing_left()
 
 
-def test_a_server_grows_on_its_way(user):  # noqa: F811
+def test_a_server_grows_on_its_way(user):
     """Another flavor on the other host: CPUs, root disk, a second disk and swap; the image is gone meanwhile, so its copy goes along."""
     guest = ensure_guest_image()
     image = user._upload(user.cluster.client("image/v2"), guest["disk"], "qcow2")
@@ -118,7 +109,7 @@ def test_a_server_grows_on_its_way(user):  # noqa: F811
     user.assert_nothing_left()
 
 
-def armed(user, name, point):  # noqa: F811
+def armed(user, name, point):
     """The daemon, which dies when it gets to ``point``."""
     process = user.cluster.processes[name]
     process.stop()
@@ -127,7 +118,7 @@ def armed(user, name, point):  # noqa: F811
     return process
 
 
-def see_die(user, process, point):  # noqa: F811
+def see_die(user, process, point):
     daemons.wait_until(f"{point} killed the worker", lambda: process.popen.poll() is not None, 180)
 
 
@@ -136,7 +127,7 @@ BACK = [("host1", "revert.let_go"), ("host2", "departure.stopped"), ("host1", "r
 
 
 @pytest.mark.parametrize(("there", "back"), list(zip(THERE, BACK, strict=True)), ids=[point for _, point in THERE])
-def test_workers_die_on_the_way_there_and_back(user, there, back):  # noqa: F811
+def test_workers_die_on_the_way_there_and_back(user, there, back):
     server_id, address = boot(user)
     dying = armed(user, f"compute@{there[0]}", there[1])
     user.act(server_id, "migrate")
@@ -149,7 +140,7 @@ def test_workers_die_on_the_way_there_and_back(user, there, back):  # noqa: F811
         see_die(user, dying, back[1])
         dying.start()
         server = user.wait([server_id], seconds=180)[server_id]
-        assert host_of(server) == "host1" and migration(user, server_id)["status"] == "reverted"
+        assert host_of(server) == "host1" and user.migration(server_id)["status"] == "reverted"
         user.wait_console(server_id, "nova-lite-guest: marker precious")
         wait_only_at(user, server_id, "host1")
     else:
@@ -164,13 +155,13 @@ def test_workers_die_on_the_way_there_and_back(user, there, back):  # noqa: F811
 
 
 @pytest.mark.parametrize("point", ["move.copied", "move.started"])
-def test_a_destination_that_stays_away_is_given_up(user, point):  # noqa: F811
+def test_a_destination_that_stays_away_is_given_up(user, point):
     """The server starts again where it was; the host that comes back keeps nothing, and its guest ends."""
     server_id, address = boot(user)
     dying = armed(user, "compute@host2", point)
     user.act(server_id, "migrate")
     see_die(user, dying, point)
-    daemons.wait_until("the server is given back", lambda: migration(user, server_id)["status"] == "error", 120, 0.5)
+    daemons.wait_until("the server is given back", lambda: user.migration(server_id)["status"] == "error", 120, 0.5)
     server = user.wait([server_id])[server_id]
     assert (host_of(server), address_of(server)) == ("host1", address)
     assert READY in user.wait_console(server_id, "nova-lite-guest: marker precious")

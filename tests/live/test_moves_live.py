@@ -4,25 +4,14 @@ import contextlib
 import os
 import pathlib
 import re
-import shutil
 import signal
-import tempfile
 import time
 
 import pytest
 
 import daemons
-from tests.live.cluster import Cluster
-from tests.live.cluster_cloud import READY, CloudUser
-from tests.live.guest_image import ensure_guest_image
-from tests.live.test_cluster import MISSING, address_of, host_of, revive, teller
-from tests.services.postgresql import PostgreSQL
-from tests.services.rabbitmq import RabbitMQ
+from tests.live.cluster_cloud import READY, address_of, host_of
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="hosts made of namespaces need root"),
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-]
 COUNTER = {"metadata": {"counter": "1"}}
 SILENCE_SECONDS = 2.0
 WATCHER = """#!/bin/sh
@@ -35,42 +24,6 @@ done
 """
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    for service in (RabbitMQ, PostgreSQL):
-        if service.missing():
-            pytest.skip(service.missing())
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-moves-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    try:
-        with Cluster(folder) as machines:
-            yield machines
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def cloud(request, cluster):
-    guest = ensure_guest_image()
-    try:
-        cluster.start(RabbitMQ, PostgreSQL)
-        user = CloudUser(cluster, guest)
-        user.say = teller(request.config)
-        yield user
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-def user(cloud, request):
-    revive(cloud.cluster)
-    cloud.delete_all()
-    failures = request.session.testsfailed
-    yield cloud
-    if request.session.testsfailed > failures:
-        print(cloud.cluster.logs())
-
-
 def boot(user, name, host="host1", **changes):
     server_id = user.create(name, availability_zone=f"nova:{host}", **{**COUNTER, **changes})
     user.wait([server_id])
@@ -80,12 +33,6 @@ def boot(user, name, host="host1", **changes):
 
 def move(user, server_id, **body):
     user.act(server_id, "os-migrateLive", {"host": None, "block_migration": "auto", **body})
-
-
-def migration(user, server_id):
-    answer = user.compute[0].get(f"/os-migrations?instance_uuid={server_id}")
-    assert answer.status == 200, answer
-    return answer.json["migrations"][0]
 
 
 def wait_moved(user, server_id, host, status="ACTIVE", seconds=120):
@@ -110,7 +57,7 @@ def assert_went_on(user, server_id):
 
 def assert_left(user, server_id, name):
     """Nothing of the server is left on the host."""
-    host = machine(user, name)
+    host = user.cluster.host(name)
 
     def gone():
         return server_id not in host.domains() and not (host.state / "servers" / server_id).exists()
@@ -139,15 +86,11 @@ def worker(user, host, hooks="", **libvirt):
 def wait_status(user, server_id, *statuses, seconds=60):
     """The migration once it has one of the statuses."""
     return daemons.wait_until(f"the migration of {server_id} is {statuses}",
-                              lambda: (row := migration(user, server_id))["status"] in statuses and row, seconds, 0.2)
+                              lambda: (row := user.migration(server_id))["status"] in statuses and row, seconds, 0.2)
 
 
 def wait_dead(process, seconds=60):
     daemons.wait_until("the worker died", lambda: process.popen.poll() is not None, seconds, 0.1)
-
-
-def machine(user, name):
-    return next(host for host in user.cluster.hosts if host.name == name)
 
 
 def kill_libvirtd(host):
@@ -163,7 +106,7 @@ def kill_libvirtd(host):
 def assert_runs_once(user, server_id):
     """One of the hosts runs the guest, the one that the books name; the other one has nothing of it."""
     name = host_of(user.show(server_id))
-    assert machine(user, name).domain_state(server_id) in ("running", "paused")
+    assert user.cluster.host(name).domain_state(server_id) in ("running", "paused")
     assert_left(user, server_id, {"host1": "host2", "host2": "host1"}[name])
     return name
 
@@ -181,7 +124,7 @@ def test_a_guest_moves_and_its_neighbours_hardly_notice(user):
         began = time.monotonic()
         move(user, server_id)
         moved = wait_moved(user, server_id, host)
-        user.say(f"moved to {host} in {time.monotonic() - began:.1f} s; {migration(user, server_id)['status']}")
+        user.say(f"moved to {host} in {time.monotonic() - began:.1f} s; {user.migration(server_id)['status']}")
         assert moved["addresses"] == server["addresses"] and moved["OS-EXT-STS:power_state"] == 1
         lost = assert_went_on(user, server_id)
         user.say(f"{lost} lines of the console lost")
@@ -235,7 +178,7 @@ def test_a_paused_guest_moves_and_goes_on_where_it_is(user):
     user.wait([server_id], "PAUSED")
     move(user, server_id, host="host2")
     moved = wait_moved(user, server_id, "host2", "PAUSED")
-    assert moved["OS-EXT-STS:power_state"] == 3 and machine(user, "host2").domain_state(server_id) == "paused"
+    assert moved["OS-EXT-STS:power_state"] == 3 and user.cluster.host("host2").domain_state(server_id) == "paused"
     user.act(server_id, "unpause")
     user.wait([server_id])
     assert_went_on(user, server_id)
@@ -248,7 +191,7 @@ def test_what_the_destination_refuses_stays(user):
     old = user.cluster.client(microversion="2.1")
     answer = old.post(f"/servers/{server_id}/action", {"os-migrateLive": {"host": "host2", "block_migration": False, "disk_over_commit": False}})
     assert answer.status == 400 and "not on shared storage" in answer.json["badRequest"]["message"], answer
-    assert user.wait([server_id])[server_id]["OS-EXT-SRV-ATTR:host"] == "host1" and migration(user, server_id)["status"] == "error"
+    assert user.wait([server_id])[server_id]["OS-EXT-SRV-ATTR:host"] == "host1" and user.migration(server_id)["status"] == "error"
     move(user, server_id, block_migration=False)
     refused = f"/os-migrations?instance_uuid={server_id}&status=error"
     daemons.wait_until("it is refused", lambda: len(user.compute[0].get(refused).json["migrations"]) == 2, 60)
@@ -329,7 +272,7 @@ def test_the_source_s_worker_stays_dead(user):
         move(user, server_id)
         wait_dead(process)
         wait_moved(user, server_id, "host2")
-        assert migration(user, server_id)["status"] == "completed"
+        assert user.migration(server_id)["status"] == "completed"
         assert_went_on(user, server_id)
     assert assert_runs_once(user, server_id) == "host2"
     user.delete([server_id])
@@ -355,8 +298,8 @@ def test_libvirtd_is_killed_while_a_guest_moves(user, name):
         server_id = boot(user, "steady")
         move(user, server_id)
         wait_status(user, server_id, "running")
-        daemons.wait_until("it comes", lambda: server_id in machine(user, "host2").domains(), 30)
-        kill_libvirtd(machine(user, name))
+        daemons.wait_until("it comes", lambda: server_id in user.cluster.host("host2").domains(), 30)
+        kill_libvirtd(user.cluster.host(name))
         wait_status(user, server_id, "failed", seconds=120)
         user.wait([server_id])
         assert_went_on(user, server_id)
@@ -382,7 +325,7 @@ def shared_disks(user):
 def test_disks_that_both_hosts_see_stay_where_they_are(user):
     with shared_disks(user):
         server_id = boot(user, "sharer")
-        folder = machine(user, "host1").state / "servers" / server_id
+        folder = user.cluster.host("host1").state / "servers" / server_id
         before = (folder / "disk").stat().st_ino
         answer = user.cluster.client(microversion="2.1").post(
             f"/servers/{server_id}/action", {"os-migrateLive": {"host": "host2", "block_migration": True, "disk_over_commit": False}})
@@ -390,12 +333,12 @@ def test_disks_that_both_hosts_see_stay_where_they_are(user):
         assert (folder / "disk").stat().st_ino == before and not list(folder.glob("moving.*"))
         move(user, server_id)
         wait_moved(user, server_id, "host2")
-        assert migration(user, server_id)["status"] == "completed"
+        assert user.migration(server_id)["status"] == "completed"
         # Neither the move nor a worker that starts takes the disks for what the server left behind.
         with worker(user, "host1"):
             assert (folder / "disk").stat().st_ino == before and (folder / "owner").read_text() == "host2"
         assert_went_on(user, server_id)
-        assert server_id not in machine(user, "host1").domains()
+        assert server_id not in user.cluster.host("host1").domains()
         user.act(server_id, "reboot", {"type": "HARD"})
         user.wait([server_id])
         user.wait_console(server_id, READY)

@@ -6,8 +6,7 @@ import subprocess
 import pytest
 
 import daemons
-from tests.live.cluster_cloud import READY
-from tests.live.test_cluster import address_of, cloud, cluster, host_of, pytestmark, user  # noqa: F401
+from tests.live.cluster_cloud import READY, address_of, host_of
 
 MARK = """#!/bin/sh
 echo precious >/root/marker
@@ -19,7 +18,7 @@ sync
 """
 
 
-def kill_at(user, name: str, point: str):  # noqa: F811
+def kill_at(user, name: str, point: str):
     """The daemon, which dies when it gets to ``point``."""
     process = user.cluster.processes[name]
     process.stop()
@@ -28,14 +27,14 @@ def kill_at(user, name: str, point: str):  # noqa: F811
     return process
 
 
-def revive(user, process, point: str) -> None:  # noqa: F811
+def revive(user, process, point: str) -> None:
     """See the daemon die, and start it again."""
     daemons.wait_until(f"{point} killed the worker", lambda: process.popen.poll() is not None, 120)
     process.start()
 
 
 @pytest.mark.parametrize("kind, away, back", [("image", "shelve.stored", "unshelve.disks"), ("disk_image", "shelve_offload.gone", "unshelve.guest")])
-def test_a_shelved_server_comes_back_on_the_other_host(user, kind, away, back):  # noqa: F811
+def test_a_shelved_server_comes_back_on_the_other_host(user, kind, away, back):
     source, target = user.cluster.hosts
     server_id = user.create("wanderer", imageRef=getattr(user, kind), user_data=base64.b64encode(MARK.encode()).decode(),
                             availability_zone=f"nova:{source.name}")
@@ -70,7 +69,7 @@ def test_a_shelved_server_comes_back_on_the_other_host(user, kind, away, back): 
     user.assert_nothing_left()
 
 
-def test_a_server_that_stays_on_its_host_is_started_there(user):  # noqa: F811
+def test_a_server_that_stays_on_its_host_is_started_there(user):
     """With the default of the cluster servers leave at once; one whose worker cannot is still whole."""
     server_id = user.create("short", availability_zone="nova:host1")
     user.wait([server_id])
