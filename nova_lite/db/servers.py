@@ -277,10 +277,18 @@ def mark_deleted(tx, server_id: str, token: str, **changes) -> bool:
                        task_action=None, task_deadline=None, task_started_at=None, task_detail=None, task_host=None, power_state=0, **changes)
 
 
-def settle_power(tx, server_id: str, host: str, power_state: int, vm_state: str, follows: Iterable[str]) -> bool:
-    """Record what the hypervisor says of a server of ``host`` that has no task and whose vm_state is one of ``follows``; False: nothing to say."""
+def changed_at(tx, server_id: str) -> datetime.datetime | None:
+    """When the row of a living server last changed; None when there is none."""
+    return tx.scalar(sa.select(Server.changed_at).where(Server.id == server_id, Server.deleted.is_(False)))
+
+
+def settle_power(tx, server_id: str, host: str, power_state: int, vm_state: str, follows: Iterable[str], seen: datetime.datetime) -> bool:
+    """Record what the hypervisor says of a server of ``host`` that has no task and whose vm_state is one of ``follows``; False: nothing to say.
+
+    ``seen``: its ``changed_at`` before the guest was looked at. A row that changed since knows better than that look.
+    """
     now = clock.now()
     query = sa.update(Server).where(
         Server.id == server_id, Server.host == host, Server.deleted.is_(False), Server.task_id.is_(None), Server.vm_state.in_(list(follows)),
-        sa.or_(Server.power_state != power_state, Server.vm_state != vm_state))
+        Server.changed_at == seen, sa.or_(Server.power_state != power_state, Server.vm_state != vm_state))
     return tx.execute(query.values(power_state=power_state, vm_state=vm_state, changed_at=now, updated_at=now)).rowcount == 1

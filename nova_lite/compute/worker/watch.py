@@ -1,4 +1,6 @@
 """Watching the hypervisor: guests that change by themselves are told to the database, and what is no server's is removed."""
+import datetime
+
 from nova_lite import concurrency, exception, log
 from nova_lite.compute import states, task
 from nova_lite.compute.worker import leftovers
@@ -30,15 +32,20 @@ class Watcher:
     def on_event(self, event: LifecycleEvent) -> None:
         """A guest changed. A change made by a task of ours is that task's to record.
 
-        What the guest is now counts, not what it was when the event was sent: the event may be of a task that has ended since.
+        What the guest is now counts, not what it was when the event was sent: the event may be of a task that has ended since. A task may
+        also begin and end between a look at the guest and the note of it, so a look counts only if the row is still as it was before.
         """
-        if self._worker.is_busy(event.server_id) or event.server_id in self._resuming:
-            return
-        try:
-            state = self._shop.driver.power_state(event.server_id)
-        except exception.GuestNotFound:
-            state = event.state
-        self._settle(event.server_id, state)
+        seen = None
+        while not self._worker.is_busy(event.server_id) and event.server_id not in self._resuming:
+            with self._shop.db.read() as tx:
+                before, seen = seen, servers_.changed_at(tx, event.server_id)
+            if seen is None or seen == before:
+                return
+            try:
+                state = self._shop.driver.power_state(event.server_id)
+            except exception.GuestNotFound:
+                state = event.state
+            self._settle(event.server_id, state, seen)
 
     def sync(self) -> None:
         """Compare every server of this host with its guest."""
@@ -60,11 +67,11 @@ class Watcher:
                 LOG.warning("server %s is marked as deleted; its guest is switched off", server.id)
                 self._shop.driver.stop_guest(server.id, 0)
 
-    def _settle(self, server_id: str, state: PowerState) -> None:
+    def _settle(self, server_id: str, state: PowerState, seen: datetime.datetime) -> None:
         if state == PowerState.NOSTATE:
             state = PowerState.SHUTDOWN
         with self._shop.db.write() as tx:
-            changed = servers_.settle_power(tx, server_id, self._shop.host, int(state), SETTLED[state], FOLLOWS)
+            changed = servers_.settle_power(tx, server_id, self._shop.host, int(state), SETTLED[state], FOLLOWS, seen)
         if changed:
             LOG.info("server %s is %s now: its guest changed by itself", server_id, SETTLED[state])
 
