@@ -14,6 +14,7 @@ SMALL_PAGE_KIB = 4
 class HostCell:
     """A NUMA node of a host. ``shared``: CPUs that guests float over, ``dedicated``: those given to one guest alone, ``siblings``: threads of a
     core together, as far as they are either; cores of one are left out. ``pages``: how many large ones guests may have, by size.
+    ``socket``: None where its CPUs are not all in one.
     """
 
     id: int
@@ -22,6 +23,7 @@ class HostCell:
     siblings: tuple[tuple[int, ...], ...] = ()
     memory_mb: int = 0
     pages: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    socket: int | None = None
 
     def threads(self) -> int:
         """Threads of a core that has most."""
@@ -30,13 +32,14 @@ class HostCell:
     def as_json(self) -> dict:
         """As ``read_host`` reads it."""
         return {"id": self.id, "shared": cpulist.write(self.shared), "dedicated": cpulist.write(self.dedicated), "memory_mb": self.memory_mb,
-                "siblings": [cpulist.write(each) for each in self.siblings], "pages": {str(size): count for size, count in self.pages.items()}}
+                "siblings": [cpulist.write(each) for each in self.siblings], "pages": {str(size): count for size, count in self.pages.items()},
+                "socket": self.socket}
 
 
 def read_host(found: Iterable[Mapping]) -> tuple[HostCell, ...]:
     """The cells of a host from their JSON."""
     return tuple(HostCell(each["id"], cpulist.read(each["shared"]), cpulist.read(each["dedicated"]), tuple(map(cpulist.read, each["siblings"])),
-                          each["memory_mb"], {int(size): count for size, count in each["pages"].items()}) for each in found)
+                          each["memory_mb"], {int(size): count for size, count in each["pages"].items()}, each["socket"]) for each in found)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,7 +99,20 @@ class Used:
     pages: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
 
+    def as_json(self) -> dict:
+        """What is not nothing of it; numbers of two add up, and lists are joined."""
+        found = {"floating": self.floating, "memory_mb": self.memory_mb, "dedicated": sorted(self.dedicated),
+                 "pages": {str(size): count for size, count in self.pages.items()}}
+        return {name: value for name, value in found.items() if value}
+
+
 NOTHING = Used()
+
+
+def read_used(found: Mapping[str, Mapping]) -> dict[int, Used]:
+    """What is used of a host's cells, from their JSON."""
+    return {int(number): Used(cell.get("floating", 0), cell.get("memory_mb", 0), frozenset(cell.get("dedicated", ())),
+                              {int(size): count for size, count in cell.get("pages", {}).items()}) for number, cell in found.items()}
 
 
 def add_up(assignments: Iterable[Assignment]) -> dict[int, Used]:

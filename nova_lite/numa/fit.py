@@ -5,7 +5,7 @@ are promised as often as the host's ratios say, yet no guest is promised more th
 asks about and once more where it claims.
 """
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nova_lite.numa.cells import NOTHING, SMALL_PAGE_KIB, Assignment, HostCell, Lying, Used
 from nova_lite.numa.wanted import GuestCell, Wanted
@@ -13,22 +13,25 @@ from nova_lite.numa.wanted import GuestCell, Wanted
 
 def fit(host: Sequence[HostCell], used: Mapping[int, Used], wanted: Wanted, vcpu_ratio: float = 1.0, memory_ratio: float = 1.0) -> Assignment | None:
     """How the guest may lie on the host beside what is ``used``; None where it cannot. Guests are spread: cells with most left come first."""
-    if len(host) < len(wanted.cells):
-        return None
+    return next(placements(host, used, wanted, vcpu_ratio, memory_ratio), None)
+
+
+def placements(host: Sequence[HostCell], used: Mapping[int, Used], wanted: Wanted, vcpu_ratio: float = 1.0,
+               memory_ratio: float = 1.0) -> Iterator[Assignment]:
+    """One assignment for each set of the host's cells that the guest may lie on, best first."""
     order = sorted(host, key=lambda cell: _left(cell, used.get(cell.id, NOTHING), wanted))
     found: dict[tuple[int, int], tuple[Lying, tuple[int, ...]] | None] = {}
 
-    def placing(number: int, place: int):
-        if (number, place) not in found:
-            cell = order[place]
-            found[number, place] = _place(cell, used.get(cell.id, NOTHING), wanted, wanted.cells[number], number == 0, vcpu_ratio, memory_ratio)
-        return found[number, place]
+    def placing(number: int, cell: HostCell):
+        if (number, cell.id) not in found:
+            found[number, cell.id] = _place(cell, used.get(cell.id, NOTHING), wanted, number, vcpu_ratio, memory_ratio)
+        return found[number, cell.id]
 
-    places = _match(len(wanted.cells), len(order), lambda number, place: placing(number, place) is not None)
-    if places is None:
-        return None
-    chosen = [placing(number, place) for number, place in enumerate(places)]
-    return Assignment(tuple(lying for lying, _emulator in chosen), chosen[0][1])
+    for cells in itertools.combinations(order, len(wanted.cells)):
+        places = _match(cells, lambda number, cell: placing(number, cell) is not None)
+        if places is not None:
+            chosen = [placing(number, cell) for number, cell in enumerate(places)]
+            yield Assignment(tuple(lying for lying, _emulator in chosen), chosen[0][1])
 
 
 def _left(cell: HostCell, used: Used, wanted: Wanted) -> tuple:
@@ -36,37 +39,38 @@ def _left(cell: HostCell, used: Used, wanted: Wanted) -> tuple:
     return cpus, used.memory_mb - cell.memory_mb, cell.id
 
 
-def _match(guests: int, hosts: int, fits) -> list[int] | None:
-    """A place of its own for each of the guest's cells, the first ones preferred; None where there are not enough."""
+def _match(cells: Sequence[HostCell], fits) -> list[HostCell] | None:
+    """The cells in the order of those of the guest that lie on them; None where one of the guest's finds none."""
     taken: dict[int, int] = {}
 
     def settle(number: int, tried: set[int]) -> bool:
         # Free places first: the cells that are settled are moved only where they must be.
-        for place in sorted(range(hosts), key=taken.__contains__):
-            if place not in tried and fits(number, place):
+        for place in sorted(range(len(cells)), key=taken.__contains__):
+            if place not in tried and fits(number, cells[place]):
                 tried.add(place)
                 if place not in taken or settle(taken[place], tried):
                     taken[place] = number
                     return True
         return False
 
-    if not all(settle(number, set()) for number in range(guests)):
+    if not all(settle(number, set()) for number in range(len(cells))):
         return None
-    return sorted(taken, key=taken.__getitem__)
+    return [cells[place] for place in sorted(taken, key=taken.__getitem__)]
 
 
-def _place(cell: HostCell, used: Used, wanted: Wanted, guest: GuestCell, first: bool, vcpu_ratio: float, memory_ratio: float):
+def _place(cell: HostCell, used: Used, wanted: Wanted, number: int, vcpu_ratio: float, memory_ratio: float):
     """One cell of the guest on one of the host: (how it lies, CPUs for the emulator), or None."""
+    guest = wanted.cells[number]
     pages = _pages(cell, used, wanted, guest, memory_ratio)
     if pages is None or not _floats(cell, used, guest, vcpu_ratio):
         return None
-    spare = 1 if first and wanted.emulator == "isolate" else 0
-    cpus = _pick(cell, used, len(guest.pinned), spare, wanted.threads)
+    spare = 1 if number == 0 and wanted.emulator == "isolate" else 0
+    count = len(guest.pinned)
+    cpus = _pick(cell, used, count, spare, wanted.threads)
     if cpus is None:
         return None
-    count = len(guest.pinned)
-    size = pages or None
-    return Lying(cell.id, guest.memory_mb, guest.floating, dict(zip(guest.pinned, cpus[:count], strict=True)), size), tuple(cpus[count:])
+    pins = dict(zip(guest.pinned, cpus[:count], strict=True))
+    return Lying(cell.id, guest.memory_mb, guest.floating, pins, pages or None), tuple(cpus[count:])
 
 
 def _floats(cell: HostCell, used: Used, guest: GuestCell, ratio: float) -> bool:

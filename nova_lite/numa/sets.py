@@ -77,7 +77,8 @@ def _divided(cell: HostCell, shared: set[int], dedicated: set[int], reserved: Ma
     cores = (tuple(cpu for cpu in core if cpu in shared or cpu in dedicated) for core in cell.siblings)
     return dataclasses.replace(
         cell, shared=tuple(cpu for cpu in cell.shared if cpu in shared), dedicated=tuple(cpu for cpu in cell.shared if cpu in dedicated),
-        siblings=tuple(core for core in cores if len(core) > 1), pages={size: max(0, count - reserved.get(size, 0)) for size, count in cell.pages.items()})
+        siblings=tuple(core for core in cores if len(core) > 1),
+        pages={size: max(0, count - reserved.get(size, 0)) for size, count in cell.pages.items()})
 
 
 def equal_cells(count: int, vcpus: int, memory_mb: int, threads: int, large_pages: int) -> tuple[HostCell, ...]:

@@ -10,6 +10,7 @@ from nova_lite.pci import choice
 from nova_lite.scheduler.core import extras, resources
 
 NOTHING: Mapping = {}
+MOST_KNOWN = 16
 
 
 class Holdings:
@@ -24,6 +25,7 @@ class Holdings:
         self.kinds = kinds
         self.kind = np.full(capacity, -1, np.int32)
         self.devices = np.zeros(capacity)
+        self._known: dict[extras.Need, dict] = {}
 
     def put(self, row: int, name: str, has: Mapping, used: Mapping) -> None:
         """A row's host is another one, or has something else."""
@@ -69,6 +71,14 @@ class Holdings:
             used = {**{kind: value for kind, value in used.items() if kind != "resources"}, **({"resources": left} if left else {})}
         self.hosts[name] = (has, used)
         self._put_rooms(row, has, used)
+
+    def known(self, need: extras.Need) -> dict:
+        """Whatever a rule wants to remember of hosts for a need, by host; of the needs of late."""
+        found = self._known.pop(need, None)
+        while len(self._known) >= MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[need] = found = {} if found is None else found
+        return found
 
     def room(self, name: str) -> np.ndarray:
         """How much of a custom resource is left on each row."""

@@ -99,7 +99,12 @@ def _cell(node: ElementTree.Element) -> HostCell:
         small = int(node.findtext("memory") or 0) // SMALL_PAGE_KIB
     cores = sorted({cpulist.read(siblings or str(cpu)) for cpu, siblings in cpus.items()})
     return HostCell(int(node.get("id", 0)), tuple(sorted(cpus)), (), tuple(core for core in cores if len(core) > 1), small * SMALL_PAGE_KIB >> 10,
-                    {size: count for size, count in pages.items() if count})
+                    {size: count for size, count in pages.items() if count}, _socket(node))
+
+
+def _socket(node: ElementTree.Element) -> int | None:
+    ids = {cpu.get("socket_id") for cpu in node.iterfind("cpus/cpu")} - {None}
+    return int(ids.pop()) if len(ids) == 1 else None
 
 
 def with_cpu_sets(host: HostCapabilities, chosen: sets.CpuSets) -> HostCapabilities:

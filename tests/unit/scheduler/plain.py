@@ -6,6 +6,8 @@ import math
 
 from hypothesis import strategies as st
 
+from nova_lite.numa.cells import HostCell
+from nova_lite.numa.wanted import GuestCell, Wanted
 from nova_lite.pci.aliases import Ask
 from nova_lite.scheduler.core.extras import Need
 from nova_lite.scheduler.core.request import Group, Options, Request
@@ -29,13 +31,19 @@ classes = st.sampled_from(["CUSTOM_GOLD", "CUSTOM_SILVER"])
 products = st.sampled_from(["0443", "0444"])
 devices = st.lists(products, max_size=4).map(lambda found: [
     {"address": f"d{number}", "vendor_id": "8086", "product_id": product, "dev_type": "type-PCI"} for number, product in enumerate(found)])
-extras = st.just({}) | st.fixed_dictionaries({}, optional={"resources": st.dictionaries(classes, kinds, min_size=1), "pci": devices})
+cells = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([64, 128])), min_size=1, max_size=2).map(lambda found: {
+    "vcpu_ratio": 1.0, "memory_ratio": 1.0, "cells": [
+        HostCell(number, (), tuple(range(3 * number, 3 * number + count)), (), memory).as_json() for number, (count, memory) in enumerate(found)]})
+extras = st.just({}) | st.fixed_dictionaries({}, optional={"resources": st.dictionaries(classes, kinds, min_size=1), "pci": devices, "numa": cells})
 extras_used = st.just({}) | st.fixed_dictionaries({}, optional={
     "resources": st.dictionaries(classes, st.integers(1, 4), min_size=1),
-    "pci": st.sets(st.sampled_from(["d0", "d1", "d2", "d3"]), min_size=1).map(sorted)})
+    "pci": st.sets(st.sampled_from(["d0", "d1", "d2", "d3"]), min_size=1).map(sorted),
+    "numa": st.just({"0": {"dedicated": [1], "memory_mb": 32}})})
 asked = st.lists(st.tuples(st.integers(1, 2), products), max_size=2).map(lambda found: tuple(
     Ask(f"a{product}", count, ((("product_id", product),),)) for count, product in found))
-needs = st.none() | st.builds(Need, st.just("1"), st.dictionaries(classes, st.integers(1, 4)).map(lambda found: tuple(sorted(found.items()))), asked)
+pinned = st.tuples(st.integers(1, 3), st.sampled_from([32, 64, 128])).map(lambda found: Wanted((GuestCell((), tuple(range(found[0])), found[1]),)))
+needs = st.none() | st.builds(Need, st.just("1"), st.dictionaries(classes, st.integers(1, 4)).map(lambda found: tuple(sorted(found.items()))), asked,
+                              st.none() | pinned)
 
 hosts = st.builds(
     HostRow, id=st.just(0), name=st.just("h"), node=st.just("n"), vcpus=st.integers(1, 8), memory_mb=st.integers(1, 16), disk_gb=st.integers(1, 16),
@@ -304,6 +312,21 @@ def pci_devices(host: HostRow, request: Request, options: Options) -> bool:
     return all(free_devices(host).count(product) >= wanted.count(product) for product in wanted)
 
 
+def numa_topology(host: HostRow, request: Request, options: Options) -> bool:
+    """A cell with as many free dedicated CPUs and as much free memory; and devices, which may be anywhere here."""
+    asked = request.extras.numa if request.extras else None
+    if asked is None:
+        return True
+    count, memory, found = len(asked.cells[0].pinned), asked.cells[0].memory_mb, False
+    for cell in host.extras.get("numa", {}).get("cells", []):
+        used = host.extras_used.get("numa", {}).get(str(cell["id"]), {})
+        first = 3 * cell["id"]
+        there = [cpu for cpu in range(first, first + 3) if str(cpu) in cell["dedicated"].replace("-", f",{first + 1},")]
+        free = [cpu for cpu in there if cpu not in used.get("dedicated", [])]
+        found |= len(free) >= count and cell["memory_mb"] - used.get("memory_mb", 0) >= memory
+    return found and pci_devices(host, request, options)
+
+
 def told(host: HostRow, options: Options) -> float:
     """The sum of what the host tells, each times its ratio; the option's value where it lacks one that counts."""
     counted = [(name, ratio) for name, ratio in options.metrics_weight_setting if ratio]
@@ -370,6 +393,7 @@ FILTERS = {
     "MetricsFilter": metrics,
     "CustomResourcesFilter": custom_resources,
     "PciPassthroughFilter": pci_devices,
+    "NUMATopologyFilter": numa_topology,
     "AllHostsFilter": lambda host, request, options: True,
     "AvailabilityZoneFilter": zone,
     "ComputeFilter": alive,

@@ -15,7 +15,7 @@ from nova_lite.db.extras import total
 from nova_lite.scheduler.core import extras, filters, resources, weighers
 from nova_lite.scheduler.core.board import Board
 from nova_lite.scheduler.core.query import Query
-from nova_lite.scheduler.core.request import Group, Options, Request, amounts, disk_gb
+from nova_lite.scheduler.core.request import Group, Options, Request, disk_gb
 from nova_lite.scheduler.core.select import Rules, select, undo
 from nova_lite.scheduler.core.table import COLUMNS, Aggregate, HostRow, HostTable
 
@@ -200,14 +200,17 @@ def test_rows_are_found_by_name_whatever_was_removed(rows, removed):
 
 
 SPECS = st.dictionaries(st.sampled_from(["resources:VCPU", "resources1:VCPU", "resources:MEMORY_MB", "resources_A:DISK_GB", "resources:CUSTOM_GOLD"]),
-                        st.sampled_from(["0", "1", "17", "x", "-1"]))
+                        st.sampled_from(["0", "1", "17", "x", "-1"])) | st.sampled_from([
+                            {"hw:cpu_policy": "dedicated"}, {"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "0"}, {"resources:PCPU": "2"},
+                            {"hw:cpu_policy": "dedicated", "hw:emulator_threads_policy": "isolate"}])
 
 
 @FEW
 @given(SPECS, st.integers(1, 8), st.integers(1, 8), st.integers(0, 3000))
 def test_what_a_flavor_takes_is_the_same_for_the_scheduler_and_for_whoever_gives_it_back(specs, vcpus, gb, swap):
     flavor = {"vcpus": vcpus, "memory_mb": 64, "root_gb": gb, "ephemeral_gb": 1, "swap": swap, "extra_specs": specs}
-    assert amounts(flavor) == room.room(flavor)
+    taken = Request.of(flavor, None, None)
+    assert {"vcpus": taken.vcpus, "memory_mb": taken.memory_mb, "disk_gb": taken.disk_gb} == room.room(flavor)
 
 
 def test_each_filter_has_a_plain_reading():

@@ -5,15 +5,15 @@ where the request gives it nothing to do. It reads only the rows it is given, an
 """
 from collections.abc import Iterable
 
-from nova_lite.scheduler.core.filters import affinity, aggregates, basic, capabilities, capacity, extras, json_query, limits, metrics
+from nova_lite.scheduler.core.filters import affinity, aggregates, basic, capabilities, capacity, extras, json_query, limits, metrics, numa
 from nova_lite.scheduler.core.filters.rule import Filter
 
 FILTERS: dict[str, Filter] = {
     rule.name: rule
-    for module in (capacity, extras, basic, capabilities, affinity, aggregates, limits, json_query, metrics)
+    for module in (capacity, extras, numa, basic, capabilities, affinity, aggregates, limits, json_query, metrics)
     for rule in module.FILTERS
 }
-ALWAYS: tuple[Filter, ...] = (*capacity.FILTERS, FILTERS["TraitsFilter"], *extras.FILTERS)
+ALWAYS: tuple[Filter, ...] = (*capacity.FILTERS, FILTERS["TraitsFilter"], *extras.FILTERS, *numa.FILTERS)
 """In force before all others, whatever is enabled."""
 
 
