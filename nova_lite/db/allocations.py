@@ -1,7 +1,7 @@
 """Claims on hosts: room taken by compare-and-set and given back, so that a host's used columns always equal the sum of its allocations.
 
 Every change of usage goes through here and ``db.claims``; ``audit`` recomputes the sums independently. Many of them may share a transaction.
-Called by the compute worker (release, build_ended), moves and ``nova-lite-manage``.
+Called by the compute worker (release, note_failure), moves and ``nova-lite-manage``.
 """
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -26,18 +26,17 @@ def fit(host, amounts, servers) -> list:
     return [host[f"{name}_used"] + amounts[name] * servers <= (host[name] - host[f"{name}_reserved"]) * ratios[name] for name in RESOURCES]
 
 
-def take(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int = 1, building: bool = True) -> bool:
+def take(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int = 1) -> bool:
     """Raise a host's usage for ``servers`` servers of this size each, if all of it fits; False changes nothing.
 
     Fits: used + amount <= (total - reserved) * ratio for each resource, and no single server is larger than what the host has.
     """
-    amounts = {"v": vcpus, "m": memory_mb, "d": disk_gb, "n": servers, "b": servers if building else 0, "host": host_id}
-    return tx.execute(_TAKE, amounts).rowcount == 1
+    return tx.execute(_TAKE, {"v": vcpus, "m": memory_mb, "d": disk_gb, "n": servers, "host": host_id}).rowcount == 1
 
 
-def usage(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int, building: int = 0) -> None:
-    """Change a host's usage by ``servers`` servers of this size and so many builds under way, whether it fits or not; below 0 gives back."""
-    tx.execute(_USE, {"v": vcpus, "m": memory_mb, "d": disk_gb, "n": servers, "b": building, "host": host_id})
+def usage(tx: orm.Session, host_id: int, vcpus: int, memory_mb: int, disk_gb: int, servers: int) -> None:
+    """Change a host's usage by ``servers`` servers of this size, whether it fits or not; below 0 gives back."""
+    tx.execute(_USE, {"v": vcpus, "m": memory_mb, "d": disk_gb, "n": servers, "host": host_id})
 
 
 _HOSTS = Host.__table__
@@ -46,7 +45,7 @@ _AMOUNTS = {"vcpus": sa.bindparam("v", type_=sa.Integer), "memory_mb": sa.bindpa
 _COUNT = sa.bindparam("n", type_=sa.Integer)
 _USE = sa.update(_HOSTS).where(_HOSTS.c.id == sa.bindparam("host")).values(
     **{f"{name}_used": _HOSTS.c[f"{name}_used"] + amount * _COUNT for name, amount in _AMOUNTS.items()}, servers=_HOSTS.c.servers + _COUNT,
-    io_ops=_HOSTS.c.io_ops + sa.bindparam("b", type_=sa.Integer), version=_HOSTS.c.version + 1, changed_at=now())
+    version=_HOSTS.c.version + 1, changed_at=now())
 _TAKE = _USE.where(*fit(_HOSTS.c, _AMOUNTS, _COUNT), *(_HOSTS.c[name] >= amount for name, amount in _AMOUNTS.items()))
 
 
@@ -58,7 +57,7 @@ def add(tx: orm.Session, server_id: str, host_id: int, vcpus: int, memory_mb: in
         hold = wish.fit(has, used)
         if hold is None:
             return False
-    if not take(tx, host_id, vcpus, memory_mb, disk_gb, building=False):
+    if not take(tx, host_id, vcpus, memory_mb, disk_gb):
         return False
     tx.execute(sa.insert(Allocation).values(server_id=server_id, host_id=host_id, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb,
                                             extras=None if hold is None else {wish.flavorid: hold}, created_at=clock.now()))
@@ -124,11 +123,19 @@ def change(tx: orm.Session, server_id: str, host: str, vcpus: int, memory_mb: in
     return True
 
 
-def build_ended(tx: orm.Session, host: str, ok: bool) -> None:
-    """A build on the host is over: one less under way; a good one forgets earlier failures, a bad one counts."""
+def note_failure(tx: orm.Session, host: str) -> None:
+    """One more build failed there and might not have elsewhere."""
+    _put_failures(tx, host, Host.build_failures + 1)
+
+
+def forget_failures(tx: orm.Session, host: str) -> None:
+    """A build succeeded there."""
+    _put_failures(tx, host, 0)
+
+
+def _put_failures(tx: orm.Session, host: str, failures) -> None:
     tx.execute(sa.update(Host).where(Host.name == host).values(
-        io_ops=sa.case((Host.io_ops > 0, Host.io_ops - 1), else_=0), build_failures=0 if ok else Host.build_failures + 1,
-        version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
+        build_failures=failures, version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
 
 
 def audit(tx: orm.Session) -> list[dict]:

@@ -41,7 +41,7 @@ took = (
     sa.update(_HOSTS)
     .where(_HOSTS.c.id == room.c.host_id, *fit(_HOSTS.c, room.c, 1))
     .values(**{f"{name}_used": _HOSTS.c[f"{name}_used"] + room.c[name] for name in RESOURCES}, servers=_HOSTS.c.servers + room.c.servers,
-            io_ops=_HOSTS.c.io_ops + room.c.servers, version=_HOSTS.c.version + 1, changed_at=now())
+            version=_HOSTS.c.version + 1, changed_at=now())
     .returning(_HOSTS.c.id).cte("took"))
 
 fitting = sa.select(fits.c.server_id).join(took, took.c.id == fits.c.host_id).where(fits.c.alone).cte("fitting")

@@ -165,7 +165,7 @@ def _take(tx, claims) -> tuple[list[Claim], list[Claim]]:
 
 def _untake(tx, claims) -> None:
     for each in claims:
-        usage(tx, each.host_id, each.vcpus, each.memory_mb, each.disk_gb, -1, building=-1)
+        usage(tx, each.host_id, each.vcpus, each.memory_mb, each.disk_gb, -1)
 
 
 _HAND_OVER = (
@@ -205,7 +205,7 @@ def give_up(tx: orm.Session, server_ids: Sequence[str]) -> None:
     held = tx.execute(sa.select(*Allocation.__table__.c).where(Allocation.server_id.in_(server_ids)).order_by(Allocation.host_id)).all()
     tx.execute(sa.delete(Allocation).where(Allocation.server_id.in_(server_ids)).execution_options(synchronize_session=False))
     for each in held:
-        usage(tx, each.host_id, each.vcpus, each.memory_mb, each.disk_gb, -1, building=-1)
+        usage(tx, each.host_id, each.vcpus, each.memory_mb, each.disk_gb, -1)
         if each.extras is not None:
             extras_.recount(tx, each.host_id)
     tx.execute(sa.update(Server).where(Server.id.in_(server_ids)).values(host=None, node=None, availability_zone=None, task_state="scheduling")

@@ -3,7 +3,9 @@
 ``changed_at`` of hosts and ``last_seen_at`` of services carry the database's own time, so that the clocks of many hosts need not agree.
 What is claimed of hosts is in ``db.allocations``. Called by ``service.heartbeat``, the compute worker, the scheduler and the APIs.
 """
+import collections
 import datetime
+import functools
 import uuid
 from collections.abc import Iterable
 
@@ -30,7 +32,7 @@ INVENTORY = (
 def start_service(tx: orm.Session, binary: str, host: str, address: str | None = None) -> int:
     """Note that a daemon starts. Returns its epoch: one more than that of the start before.
 
-    A compute service's epoch goes to its host too, and builds that no worker carries on are no longer counted there.
+    A compute service's epoch goes to its host too.
     """
     mine = (Service.binary == binary, Service.host == host)
     values = {"epoch": Service.epoch + 1, "last_seen_at": now(), "updated_at": now(), "address": address}
@@ -38,10 +40,8 @@ def start_service(tx: orm.Session, binary: str, host: str, address: str | None =
         tx.execute(sa.insert(Service).values(uuid=str(uuid.uuid4()), binary=binary, host=host, epoch=1, address=address, last_seen_at=now()))
     epoch = tx.scalar(sa.select(Service.epoch).where(*mine))
     if binary == COMPUTE:
-        building = sa.select(sa.func.count()).select_from(Server).where(
-            Server.host == host, Server.deleted.is_(False), Server.task_action == "create", Server.task_state.is_not(None)).scalar_subquery()
         tx.execute(sa.update(Host).where(Host.name == host).values(
-            epoch=epoch, io_ops=building, version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
+            epoch=epoch, version=Host.version + 1, changed_at=now()).execution_options(synchronize_session=False))
     return epoch
 
 
@@ -190,6 +190,7 @@ def hypervisors(tx: orm.Session, *, name: str | None = None, hypervisor_id: int 
     ``after`` and ``limit`` page by id.
     """
     query = sa.select(Host, Service).outerjoin(Service, sa.and_(Service.host == Host.name, Service.binary == COMPUTE)).order_by(Host.id)
+    query = query.options(orm.undefer(Host.builds))
     if name is not None:
         query = query.where(Host.name == name)
     if hypervisor_id is not None:
@@ -206,7 +207,7 @@ MOST_NAMES = 1000
 SCHEDULED = (
     Host.id, Host.name, Host.hypervisor_hostname, Host.vcpus, Host.memory_mb, Host.disk_gb, Host.vcpus_used, Host.memory_mb_used,
     Host.disk_gb_used, Host.vcpus_reserved, Host.memory_mb_reserved, Host.disk_gb_reserved, Host.vcpu_ratio, Host.memory_ratio,
-    Host.disk_ratio, Host.servers, Host.io_ops, Host.build_failures, Host.hypervisor_type, Host.hypervisor_version, Host.host_ip,
+    Host.disk_ratio, Host.servers, Host.build_failures, Host.hypervisor_type, Host.hypervisor_version, Host.host_ip,
     sa.type_coerce(Host.supported, sa.Text).label("supported"), sa.type_coerce(Host.traits, sa.Text).label("traits"),
     sa.type_coerce(Host.cpu_info, sa.Text).label("cpu_info"), sa.type_coerce(Host.metrics, sa.Text).label("metrics"),
     sa.type_coerce(Host.extras, sa.Text).label("extras"), sa.type_coerce(Host.extras_used, sa.Text).label("extras_used"),
@@ -232,19 +233,33 @@ def scheduled_hosts(tx: orm.Session, names: Iterable[str] | None = None) -> list
     return list(tx.execute(_WITH_ALL if names is None or len(names) > MOST_NAMES else _WITH_ALL.where(Host.name.in_(names))))
 
 
-_HOSTS = Host.__table__
-_USAGE = sa.select(*(_HOSTS.c[name] for name in (
-    "name", "version", "facts_version", "changed_at", "vcpus_used", "memory_mb_used", "disk_gb_used", "servers", "io_ops", "build_failures")),
-    sa.type_coerce(_HOSTS.c.extras_used, sa.Text).label("extras_used"))
-_CHANGED = _HOSTS.c.changed_at >= sa.bindparam("since", type_=Moment)
-_CHANGED_USAGE = _USAGE.where(_CHANGED)
-_SOME_USAGE = _USAGE.where(sa.or_(_CHANGED, _HOSTS.c.name.in_(sa.bindparam("names", expanding=True))))
+_HOSTS, _SERVERS = Host.__table__, Server.__table__
+_SINCE = sa.bindparam("since", type_=Moment)
+_USED = ("name", "version", "facts_version", "changed_at", "vcpus_used", "memory_mb_used", "disk_gb_used", "servers", "build_failures")
+_USAGE = sa.select(*(_HOSTS.c[name] for name in _USED), sa.type_coerce(_HOSTS.c.extras_used, sa.Text).label("extras_used"))
+# One row a build, with its host alone. Not counted by the database: SQLite would walk over all servers in order of their hosts for that.
+_BUILDS = sa.select(_SERVERS.c.host, *(sa.null() for _ in _USED)).where(_SERVERS.c.task_deadline >= _SINCE, _SERVERS.c.task_action == "create")
+
+
+@functools.cache
+def _changed(some: bool, builds: bool):
+    changed = _HOSTS.c.changed_at >= _SINCE
+    query = _USAGE.where(sa.or_(changed, _HOSTS.c.name.in_(sa.bindparam("names", expanding=True))) if some else changed)
+    return query.union_all(_BUILDS) if builds else query
 
 
 def changed_usage(tx: orm.Session, since: datetime.datetime, names: Iterable[str] = ()) -> list:
     """What is used of the hosts changed at or after ``since`` and of those of ``names``, at which versions: much cheaper than ``scheduled_hosts``."""
     names = list(names)
-    return tx.execute(_SOME_USAGE, {"since": since, "names": names}).all() if names else tx.execute(_CHANGED_USAGE, {"since": since}).all()
+    return tx.execute(_changed(bool(names), False), {"since": since, **({"names": names} if names else {})}).all()
+
+
+def changed_usage_and_builds(tx: orm.Session, since: datetime.datetime, names: Iterable[str] = ()) -> tuple[list, collections.Counter]:
+    """``changed_usage``, and {host: builds under way there whose deadline is not before ``since``}; one statement for both."""
+    names = list(names)
+    found = tx.execute(_changed(bool(names), True), {"since": since, **({"names": names} if names else {})}).all()
+    return ([row for row in found if row.version is not None],
+            collections.Counter(row.name for row in found if row.version is None and row.name is not None))
 
 
 def host_versions(tx: orm.Session) -> list[tuple[str, int]]:

@@ -40,7 +40,7 @@ SUMS = {
     "memory_mb_used": Host.memory_mb_used + Host.memory_mb_reserved, "local_gb_used": Host.disk_gb_used + Host.disk_gb_reserved,
     "free_ram_mb": Host.memory_mb - Host.memory_mb_used - Host.memory_mb_reserved,
     "free_disk_gb": Host.disk_gb - Host.disk_gb_used - Host.disk_gb_reserved,
-    "current_workload": Host.io_ops, "running_vms": Host.servers, "disk_available_least": Host.disk_available_gb,
+    "current_workload": Host.builds, "running_vms": Host.servers, "disk_available_least": Host.disk_available_gb,
 }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import orm
 
 from nova_lite import clock, exception
 from nova_lite.context import RequestContext
-from nova_lite.db.models import Server, ServerAction, ServerFault, ServerTag, Service
+from nova_lite.db.models import Host, Server, ServerAction, ServerFault, ServerTag, Service
 
 
 # ---- rows --------------------------------------------------------------------------------------------------------------------
@@ -121,12 +121,13 @@ def with_task(tx, server_id: str, token: str) -> Server | None:
     return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
 
-def with_task_at(tx, server_id: str, token: str, host: str) -> tuple[Server | None, int | None]:
-    """``with_task``, and the epoch of the compute worker of ``host``, in one statement."""
-    query = sa.select(Server, Service.epoch).outerjoin(Service, sa.and_(Service.binary == "nova-compute", Service.host == host))
+def with_task_at(tx, server_id: str, token: str, host: str) -> tuple[Server | None, int | None, int]:
+    """``with_task``, the epoch of the compute worker of ``host`` and how many builds failed there since the last good one; one statement."""
+    query = sa.select(Server, Service.epoch, Host.build_failures).select_from(Server).outerjoin(
+        Service, sa.and_(Service.binary == "nova-compute", Service.host == host)).outerjoin(Host, Host.name == host)
     query = query.where(Server.id == server_id, Server.task_id == token).execution_options(populate_existing=True)
     found = tx.execute(query).one_or_none()
-    return (None, None) if found is None else (found[0], found[1])
+    return (None, None, 0) if found is None else (found[0], found[1], found[2] or 0)
 
 
 def tasks_of_host(tx, host: str) -> list[Server]:

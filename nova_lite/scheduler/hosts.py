@@ -9,6 +9,7 @@ import datetime
 import functools
 import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping
 
 from nova_lite import clock
@@ -17,6 +18,8 @@ from nova_lite.scheduler.core.holdings import NOTHING
 from nova_lite.scheduler.core.table import NEVER, Aggregate, HostRow, HostTable
 
 EPOCH = datetime.datetime(1970, 1, 1)
+BUILDS_SECONDS = 0.5
+"""How long the builds that are under way are taken for those that were; the own ones are counted as they are claimed."""
 
 
 def seconds_since_1970(moment: datetime.datetime) -> float:
@@ -39,18 +42,20 @@ class HostView:
         self._settled: datetime.datetime | None = None
         self._newest: datetime.datetime | None = None
         self._looked_back_at = clock.monotonic()
+        self._builds_at = -math.inf
         self._seen: list[tuple[float, datetime.datetime]] = []
         self._heard: datetime.datetime | None = None
 
     def distrust(self, names: Iterable[str]) -> None:
         """What the table says of these hosts may be wrong: the next ``refresh`` reads them whatever their version."""
         self._stale.update(names)
+        self._builds_at = -math.inf
 
     def refresh(self, tx, look_back: bool = False) -> int:
         """Read what changed since the last time. Returns how many rows were new.
 
-        One statement reads usage, which changes all the time; one more reads hosts of which something else changed, and one the aggregates
-        when they did. ``look_back``: find at once what was committed late, too.
+        One statement reads usage, which changes all the time, and now and then which builds are under way; one more reads hosts of which
+        something else changed, and one the aggregates when they did. ``look_back``: find at once what was committed late, too.
         """
         stale, self._stale = self._stale, set()
         if look_back or clock.monotonic() - self._looked_back_at >= self.overlap:
@@ -60,15 +65,23 @@ class HostView:
         try:
             if since is None or len(stale) > rows_.MOST_NAMES:
                 return self._read(tx, None)
-            new, unread = self._read_usage(tx, since, stale)
-            return new + (self._read(tx, unread) if unread else 0)
+            new, unread, builds = self._read_usage(tx, since, stale, look_back)
+            new += self._read(tx, unread) if unread else 0
+            if builds is not None:
+                self.table.put_builds(builds)
+            return new
         except BaseException:
             self._stale |= stale
             raise
 
-    def _read_usage(self, tx, since, stale) -> tuple[int, list[str]]:
-        """Put what is used; how many rows were new, and the names of hosts that have to be read as a whole."""
-        found = rows_.changed_usage(tx, since, stale)
+    def _read_usage(self, tx, since, stale, look_back: bool) -> tuple[int, list[str], Mapping[str, int] | None]:
+        """Put what is used; how many rows were new, the names of hosts that have to be read as a whole, and builds by host if read now."""
+        builds, now = None, clock.monotonic()
+        if look_back or now - self._builds_at >= BUILDS_SECONDS:
+            found, builds = rows_.changed_usage_and_builds(tx, since, stale)
+            self._builds_at = now
+        else:
+            found = rows_.changed_usage(tx, since, stale)
         new, unread, names = 0, [], stale and {row.name for row in found}
         for row in found:
             known = self._versions.get(row.name)
@@ -76,14 +89,14 @@ class HostView:
                 unread.append(row.name)
             elif known[0] != row.version or row.name in stale:
                 self._versions[row.name] = (row.version, row.facts_version)
-                self.table.put_usage(row.name, row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.io_ops, row.build_failures,
+                self.table.put_usage(row.name, row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.build_failures,
                                      _held(row.extras_used))
                 new += 1
         for name in stale - names if stale else ():
             self._drop(name)
         if found:
             self._advance(max(row.changed_at for row in found))
-        return new, unread
+        return new, unread, builds
 
     def _read(self, tx, names: list[str] | None) -> int:
         """Read hosts as a whole, None: all."""
@@ -145,7 +158,7 @@ class HostView:
             id=row.id, name=row.name, node=row.hypervisor_hostname, vcpus=row.vcpus, memory_mb=row.memory_mb, disk_gb=row.disk_gb,
             vcpus_used=row.vcpus_used, memory_mb_used=row.memory_mb_used, disk_gb_used=row.disk_gb_used, vcpus_reserved=row.vcpus_reserved,
             memory_mb_reserved=row.memory_mb_reserved, disk_gb_reserved=row.disk_gb_reserved, vcpu_ratio=row.vcpu_ratio,
-            memory_ratio=row.memory_ratio, disk_ratio=row.disk_ratio, servers=row.servers, io_ops=row.io_ops,
+            memory_ratio=row.memory_ratio, disk_ratio=row.disk_ratio, servers=row.servers, io_ops=self.table.builds_on(row.name),
             build_failures=row.build_failures, hypervisor_type=row.hypervisor_type, hypervisor_version=row.hypervisor_version,
             host_ip=row.host_ip, enabled=row.disabled is False, up_until=self._up_until(row.last_seen_at, row.forced_down),
             supported=_triples(row.supported), traits=_texts(row.traits), cpu_info=row.cpu_info or "", metrics=_numbers(row.metrics),

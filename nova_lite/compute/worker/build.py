@@ -53,7 +53,8 @@ def _build(job: Job) -> None:
             with shop.db.write() as tx:
                 task.finish(tx, server, job.token, shop.host, job.started, EVENT, job.epoch, power_state=int(PowerState.RUNNING),
                             launched_at=clock.now(), progress=100, request={key: server.request.get(key) for key in KEPT})
-                allocations.build_ended(tx, shop.host, True)
+                if job.failures:
+                    allocations.forget_failures(tx, shop.host)
         undo.pop_all()
 
 
@@ -92,7 +93,8 @@ def _hand_back(job: Job, error: Exception) -> None:
     again = request["attempts"] < shop.max_attempts and not forced and not isinstance(error, NOT_OF_THIS_HOST)
     with shop.db.write() as tx:
         allocations.release(tx, server.id, shop.host)
-        allocations.build_ended(tx, shop.host, isinstance(error, NOT_OF_THIS_HOST))
+        if not isinstance(error, NOT_OF_THIS_HOST):
+            allocations.note_failure(tx, shop.host)
         if again:
             now = clock.now()
             request["last_error"] = str(error)

@@ -138,7 +138,7 @@ class ComputeWorker:
         Raises Conflict where that is the task's answer to whoever waits for it.
         """
         present = self._running.get(server_id)
-        if present is not None and present.token != token and self._mine(server_id, token) is None:
+        if present is not None and present.token != token and self._mine(server_id, token)[0] is None:
             # A bell that comes late interrupts nothing.
             return
         if not self._interrupt(server_id, token):
@@ -148,10 +148,10 @@ class ComputeWorker:
         try:
             # Read once nobody else here works on it: a task that has just ended must not begin again on a server that is whole.
             asked_at = clock.monotonic()
-            server = self._mine(server_id, token)
+            server, failures = self._mine(server_id, token)
             if server is not None:
                 shop = fenced(self.shop, self.epoch, server_id, token, proven_at=asked_at)
-                job = Job(shop, ctx, server, token, clock.now(), alternates, again, secret, self.epoch)
+                job = Job(shop, ctx, server, token, clock.now(), alternates, again, secret, self.epoch, failures)
                 mine.task = concurrency.spawn(self._carry_out, job)
                 refused = mine.task.wait()
         finally:
@@ -161,16 +161,17 @@ class ComputeWorker:
         if refused is not None:
             raise refused
 
-    def _mine(self, server_id: str, token: str):
+    def _mine(self, server_id: str, token: str) -> tuple:
+        """The server if the task is for this worker, and the builds that failed here; (None, 0) if not."""
         with self.shop.db.read() as tx:
-            server, epoch = servers_.with_task_at(tx, server_id, token, self.shop.host)
+            server, epoch, failures = servers_.with_task_at(tx, server_id, token, self.shop.host)
         if server is None or servers_.runs_at(server) != self.shop.host:
             LOG.debug("task %s of server %s is not (any more) for this host", token, server_id)
-            return None
+            return None, 0
         if epoch != self.epoch:
             LOG.warning("this worker was replaced by a newer one; it leaves task %s of server %s alone", token, server_id)
-            return None
-        return server
+            return None, 0
+        return server, failures
 
     def _interrupt(self, server_id: str, token: str) -> bool:
         """Cancel the server's older task. False, once it has ended, when it is this very one: rung twice, or found by the sweep as well."""

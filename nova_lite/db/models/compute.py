@@ -250,7 +250,6 @@ class Host(Base):
     disk_ratio: Mapped[float] = mapped_column(sa.Double, default=1.0)
     own_ratios: Mapped[dict] = mapped_column(Json, default=dict)
     servers: Mapped[int] = mapped_column(default=0)
-    io_ops: Mapped[int] = mapped_column(default=0)
     build_failures: Mapped[int] = mapped_column(default=0)
     cpu_info: Mapped[dict] = mapped_column(Json, default=dict)
     supported: Mapped[list] = mapped_column(Json, default=list)
@@ -263,6 +262,11 @@ class Host(Base):
     facts_version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime.datetime] = created_at()
     changed_at: Mapped[datetime.datetime] = mapped_column(Moment, index=True)
+
+Host.builds = orm.column_property(
+    sa.select(sa.func.count()).where(Server.host == Host.name, Server.deleted.is_(False), Server.task_action == "create")
+    .correlate_except(Server).scalar_subquery(), deferred=True, raiseload=True)
+"""How many servers are being built there; read where a query asks for it."""
 
 
 class Allocation(Base):

@@ -205,7 +205,7 @@ class HostTable:
         self.io_ops[row] += sign
         self._put_room(row)
 
-    def put_usage(self, name: str, vcpus: int, memory_mb: int, disk_gb: int, servers: int, io_ops: int, build_failures: int,
+    def put_usage(self, name: str, vcpus: int, memory_mb: int, disk_gb: int, servers: int, build_failures: int,
                   extras_used: Mapping = NOTHING) -> None:
         """What is used of a known host, without any other change to it."""
         row = self.rows[name]
@@ -214,8 +214,21 @@ class HostTable:
             used, free = getattr(self, f"{name}_used"), getattr(self, f"{name}_free")
             free[row] += used[row] - amount
             used[row] = amount
-        self.servers[row], self.io_ops[row], self.build_failures[row] = servers, io_ops, build_failures
+        self.servers[row], self.build_failures[row] = servers, build_failures
         self._put_room(row)
+
+    def builds_on(self, name: str) -> int:
+        """How many builds are under way on a host as far as is known."""
+        row = self.rows.get(name)
+        return 0 if row is None else int(self.io_ops[row])
+
+    def put_builds(self, builds: Mapping[str, int]) -> None:
+        """How many builds are under way on each host; none where it does not say. Unknown names are fine."""
+        self.io_ops[:] = 0
+        for name, count in builds.items():
+            row = self.rows.get(name)
+            if row is not None:
+                self.io_ops[row] = count
 
     def set_aggregates(self, aggregates: Iterable[Aggregate]) -> None:
         """Replace what is known of all aggregates; zones of hosts follow."""

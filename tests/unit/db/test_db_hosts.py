@@ -208,7 +208,7 @@ def test_a_claim_takes_room_and_hands_the_server_over(db):
     with db.write() as tx:
         assert claims.claim(tx, server_id, "t", "a", 3, 1024, 10, zone="east")
     row = host_row(db)
-    assert (row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.io_ops) == (3, 1024, 10, 1, 1)
+    assert (row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers) == (3, 1024, 10, 1)
     assert row.version == before.version + 1
     with db.read() as tx:
         server = tx.get(Server, server_id)
@@ -247,7 +247,7 @@ def test_a_claim_for_a_server_that_no_longer_waits_leaves_nothing(db, change):
     with db.write() as tx:
         assert not claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
         assert not claims.claim(tx, server_id, "t", "nowhere", 1, 512, 1, zone="nova")
-    assert (host_row(db).servers, host_row(db).io_ops, host_row(db).memory_mb_used) == (0, 0, 0)
+    assert (host_row(db).servers, host_row(db).memory_mb_used) == (0, 0)
     assert audit(db) == []
 
 
@@ -304,31 +304,43 @@ def test_room_is_given_back_once(db):
     assert audit(db) == []
 
 
-def test_builds_under_way_and_failures_are_counted(db):
+def test_failures_in_a_row_are_counted(db):
     add_host(db)
-    server_id = add_server(db)
+    for _ in range(2):
+        with db.write() as tx:
+            allocations.note_failure(tx, "a")
+    assert host_row(db).build_failures == 2
     with db.write() as tx:
-        claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
-        allocations.build_ended(tx, "a", ok=False)
-    assert (host_row(db).io_ops, host_row(db).build_failures) == (0, 1)
-    with db.write() as tx:
-        allocations.build_ended(tx, "a", ok=False)
-    assert (host_row(db).io_ops, host_row(db).build_failures) == (0, 2)
-    with db.write() as tx:
-        allocations.build_ended(tx, "a", ok=True)
+        allocations.forget_failures(tx, "a")
     assert host_row(db).build_failures == 0
 
 
-def test_a_restart_counts_only_builds_that_are_still_to_be_done(db):
-    add_host(db)
-    for _ in range(2):
-        server_id = add_server(db)
-        with db.write() as tx:
-            claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+def test_builds_under_way_are_counted_where_they_are(db):
+    """Until they end, whoever ends them: on their hosts, not where they only wait for one, nor past their deadline."""
+    add_host(db, "a")
+    add_host(db, "b")
+    ids = [add_server(db) for _ in range(4)]
     with db.write() as tx:
-        tx.execute(sa.update(Server).where(Server.id == server_id).values(task_state=None))
-        hosts.start_service(tx, hosts.COMPUTE, "a")
-    assert host_row(db).io_ops == 1
+        for server_id in ids[:3]:
+            assert claims.claim(tx, server_id, "t", "a", 1, 512, 1, zone="nova")
+    long_ago = clock.now() - clock.seconds(3600)
+
+    def count(names=()):
+        with db.read() as tx:
+            before = db.statements
+            rows, builds = hosts.changed_usage_and_builds(tx, long_ago, names)
+            assert db.statements - before == 1 and {row.name for row in rows} == {"a", "b"}
+            assert [(host.name, host.builds) for host, _ in hosts.hypervisors(tx)] == [(name, builds[name]) for name in ("a", "b")]
+        return builds
+    with db.write() as tx:
+        tx.execute(sa.update(Server).values(task_deadline=clock.now() + clock.seconds(60)))
+    assert count() == count(["a"]) == {"a": 3}
+    with db.write() as tx:
+        tx.execute(sa.update(Server).where(Server.id == ids[0]).values(task_action=None, task_deadline=None))
+        tx.execute(sa.update(Server).where(Server.id == ids[1]).values(task_action="delete"))
+    assert count() == {"a": 1}
+    with db.read() as tx:
+        assert hosts.changed_usage_and_builds(tx, clock.now() + clock.seconds(120))[1] == {}
 
 
 def test_the_audit_finds_what_does_not_add_up(db):

@@ -9,7 +9,7 @@ from nova_lite.compute import task
 from nova_lite.context import RequestContext
 from nova_lite.db import hosts
 from nova_lite.db.engine import Database
-from nova_lite.db.models import Host, ServerFault, Service
+from nova_lite.db.models import Host, Server, ServerFault, Service
 from nova_lite.scheduler.core.request import Options
 from nova_lite.scheduler.manager import Manager, Settings
 
@@ -41,6 +41,10 @@ def make(cloud, bell):
         manager.start()
         return manager
     return build
+
+
+def hosts_of(cloud, *server_ids):
+    return [cloud.find(server_id).host for server_id in server_ids]
 
 
 def fault(cloud, server_id):
@@ -187,6 +191,24 @@ def test_changes_are_seen_without_a_doorbell(cloud, bell, make):
     refused = cloud.server()
     place(manager, refused)
     assert "2 are disabled or down" in fault(cloud, refused).message
+
+
+def test_builds_that_ended_are_seen_though_nothing_tells_of_them(cloud, bell, make):
+    """The least of builds under way decides here, and once there is no room by that rule, what holds now is read before anybody is refused."""
+    for name in "ab":
+        cloud.host(name)
+    filters = [*Options().enabled_filters, "IoOpsFilter"]
+    manager = make(options=Options(enabled_filters=tuple(filters), max_io_ops_per_host=1))
+    first, second, third, fourth = (cloud.server() for _ in range(4))
+    place(manager, first)
+    place(manager, second)
+    assert sorted(hosts_of(cloud, first, second)) == ["a", "b"]
+    with cloud.db.write() as tx:
+        tx.execute(sa.update(Server).where(Server.id == first).values(task_id=None, task_action=None, task_state=None, task_deadline=None))
+    place(manager, third)
+    assert hosts_of(cloud, third) == hosts_of(cloud, first)
+    place(manager, fourth)
+    assert "2 have too many builds" in fault(cloud, fourth).message
 
 
 def test_a_silent_host_drops_out_and_comes_back_when_heard(cloud, bell, make):

@@ -77,7 +77,6 @@ def upgrade() -> None:
     sa.Column('disk_ratio', sa.Double(), nullable=False),
     sa.Column('own_ratios', base.Json(), nullable=False),
     sa.Column('servers', sa.Integer(), nullable=False),
-    sa.Column('io_ops', sa.Integer(), nullable=False),
     sa.Column('build_failures', sa.Integer(), nullable=False),
     sa.Column('cpu_info', base.Json(), nullable=False),
     sa.Column('supported', base.Json(), nullable=False),
