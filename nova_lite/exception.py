@@ -150,6 +150,11 @@ class HypervisorError(NovaLiteError):
     message = "The hypervisor failed: {reason}"
 
 
+class SourceFailed(HypervisorError):
+    """The host that a server leaves cannot let it go, whoever takes it; the text says why."""
+    message = "The host that the server leaves failed: {reason}"
+
+
 class MoveRefused(Invalid):
     """A host that would have to take a guest, or let it go, cannot; the text says what is in the way."""
     message = "Migration pre-check error: {reason}"

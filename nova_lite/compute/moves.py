@@ -1,10 +1,11 @@
 """What all moves of a server have in common: how one begins, and how one that failed gives back what it took.
 
 A move is a task whose detail holds ``place``, what a scheduler must know (see ``begin``), then ``to``, the host that it chose, and ``undo``, the
-reason, once the server's own host has to put back what was. Used by both halves of each move, the scheduler and the sweep.
+reason, once the server's own host has to put back what was. A host that cannot take the server is excluded in ``place``, its reason noted in
+``refused``, and a scheduler chooses again (``look_elsewhere``). Used by both halves of each move, the scheduler and the sweep.
 """
 from nova_lite import exception
-from nova_lite.compute import room, task
+from nova_lite.compute import room, states, task
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
@@ -16,6 +17,8 @@ LEAVE_ASIDE = ("rebuild", "resize", "migrate")
 """Actions that, cut off for good, may leave the server's own disks aside or its ports elsewhere."""
 PUT_BACK = "put_back"
 """The key in ``server.request`` of the host where that may be: it puts back what was as soon as it can."""
+OF_THE_HOST = ("to", "plan", "kept")
+"""What a move's detail says of the destination that it has now."""
 
 
 def begin(tx, ctx: RequestContext, server: Server, action: str, type_: str | None = None, *, runs_at_source: bool = False, flavor: dict | None = None,
@@ -39,6 +42,46 @@ def begin(tx, ctx: RequestContext, server: Server, action: str, type_: str | Non
     return token
 
 
+def look_elsewhere(tx, server: Server, token: str, error: BaseException | str, tried: bool = True) -> str | None:
+    """The destination failed before the server was its: a scheduler looks for another one; the token with which to ring ``place_moves``.
+
+    None, and nothing is changed, where somebody named the destination, or the guest may be there. ``tried``: whether that counts against
+    the number of hosts that a move is tried on. Raises TaskLost.
+    """
+    present = servers_.with_task(tx, server.id, token)
+    if present is None:
+        raise exception.TaskLost(token=token, server_id=server.id)
+    server = present
+    detail, own = server.task_detail, server.host
+    to, place = detail.get("to"), detail["place"]
+    if to is None or place["destination"] or "undo" in detail or detail.get("sent"):
+        return None
+    first = states.ACTIONS[server.task_action].task_state
+    # Where the guest was ended on the server's own host, nobody has started it again.
+    state = states.RESIZE_MIGRATING if _is_undone_at_home(server) and server.task_state != first else first
+    place = {**place, "excluded": [*place["excluded"], to["host"]], "attempts": place.get("attempts", 0) + tried}
+    refused = {**detail.get("refused", {}), to["host"]: str(error) or type(error).__name__}
+    rest = {key: value for key, value in detail.items() if key not in OF_THE_HOST}
+    _leave_destination(tx, server)
+    (server_ports.unbind(tx, server.id) if own is None else server_ports.bind(tx, server.id, own))
+    moves_.change_open(tx, server.id, dest_host=None, dest_node=None, dest_address=None, status=moves_.ACCEPTED)
+    return task.hand_over(tx, server, token, servers_.ANY_SCHEDULER, task_state=state, task_detail={**rest, "place": place, "refused": refused})
+
+
+def _is_undone_at_home(server: Server) -> bool:
+    """Whether what others do in this move has to be undone by the server's own host."""
+    return server.host not in (None, servers_.runs_at(server)) and not server.task_detail["place"]["leaves_nothing"]
+
+
+def _leave_destination(tx, server: Server) -> None:
+    """Give back the room that the move has taken."""
+    to = server.task_detail.get("to")
+    if to and to["host"] == server.host:
+        allocations.change(tx, server.id, server.host, **room.room(server.flavor), only=server.flavorid)
+    elif to:
+        allocations.release(tx, server.id, to["host"])
+
+
 def give_up(tx, server: Server, token: str, error: BaseException | str, done_by: str | None = None, status: str = "error", **how) -> str | None:
     """The move failed. Where another host than the server's carried it out, the server's own goes on to undo it: the new token to ring it with.
 
@@ -53,14 +96,10 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
         return task.hand_over(tx, server, token, to["host"] if servers_.runs_at(server) == own else None)
     if isinstance(error, exception.NoValidHost) and detail.get("refused"):
         error = exception.NoValidHost(f"{error} " + "; ".join(f"{host}: {reason}" for host, reason in detail["refused"].items()))
-    elsewhere = to and own is not None and servers_.runs_at(server) != own
-    if elsewhere and "undo" not in detail and not detail["place"]["leaves_nothing"]:
-        allocations.release(tx, server.id, to["host"])
+    _leave_destination(tx, server)
+    begun = to or detail.get("refused") or server.task_state != states.ACTIONS[server.task_action].task_state
+    if begun and _is_undone_at_home(server) and "undo" not in detail:
         return task.hand_over(tx, server, token, None, task_detail={**detail, "undo": str(error) or type(error).__name__})
-    if to and to["host"] == own:
-        allocations.change(tx, server.id, own, **room.room(server.flavor), only=server.flavorid)
-    elif to:
-        allocations.release(tx, server.id, to["host"])
     if own is not None:
         server_ports.bind(tx, server.id, own)
     moves_.end(tx, server.id, status)
@@ -85,12 +124,20 @@ def hand_home(tx, server: Server, token: str, error: BaseException | str) -> str
     return task.hand_over(tx, server, token, None, task_detail={**(server.task_detail or {}), "undo": str(error) or type(error).__name__})
 
 
-def abandon(tx, server: Server, token: str, why: str) -> None:
-    """Nobody carries out the task any more: its host is down, or it took too long. Raises TaskLost."""
+def abandon(tx, server: Server, token: str, why: str, is_down: bool = False) -> str | None:
+    """Nobody carries out the task any more: its host is down (``is_down``), or it took too long. Raises TaskLost.
+
+    A move whose destination is down goes on to another one: the token with which to ring ``place_moves``; else None.
+    """
     detail, at = server.task_detail or {}, servers_.runs_at(server)
     if server.task_action == "revert_resize" and at != server.host and "undo" not in detail:
         hand_home(tx, server, token, why)
-        return
+        return None
+    if is_down and at != server.host and "place" in detail:
+        if detail.get("kept") and server.task_state == states.REBUILD_SPAWNING:
+            why = f"Host {at} went down when it had the server's disks on shared storage: make sure that it is off, then evacuate the server again."
+        elif (fresh := look_elsewhere(tx, server, token, why)) is not None:
+            return fresh
     how = {}
     if at == server.host is not None and server.task_action in LEAVE_ASIDE:
         how["request"] = {**server.request, PUT_BACK: server.host}
@@ -98,6 +145,7 @@ def abandon(tx, server: Server, token: str, why: str) -> None:
         give_up(tx, server, token, why, **how)
     else:
         task.fail(tx, server, token, why, server.host, **how)
+    return None
 
 
 def undone(tx, server: Server, token: str, done_by: str, status: str = "error", **how) -> None:

@@ -23,7 +23,7 @@ ROUNDS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Directed:
-    """A move that has its destination. ``host``: whose worker carries it out."""
+    """A move that goes on: ``host`` is whose worker carries it out, or undoes it."""
 
     server_id: str
     token: str
@@ -32,19 +32,25 @@ class Directed:
 
 @dataclasses.dataclass(frozen=True)
 class Directions:
-    """``give_up(tx, server, token, error, **how)`` ends a move that finds no host (compute.moves)."""
+    """``give_up(tx, server, token, error, **how)`` ends a move that finds no host, or gives the token with which the server's own host undoes it.
+
+    ``max_attempts``: on how many hosts one is tried.
+    """
 
     view: HostView
     rules: core.Rules
     default_zone: str | None
     give_up: Callable
+    max_attempts: int
 
     def find(self, tx, server_id: str, token: str, may_refuse: bool) -> Directed | None:
-        """Find and claim a destination in this write transaction; None when the move waits no more, was refused, or may not be refused now."""
+        """Find and claim a destination in this write transaction; None when the move waits no more, has ended, or may not be refused now."""
         server = servers.with_task(tx, server_id, token)
         if server is None or server.task_host != servers.ANY_SCHEDULER:
             return None
         place = server.task_detail["place"]
+        if place.get("attempts", 0) >= self.max_attempts:
+            return self._refuse(tx, server, token, f"The move failed on {place['attempts']} hosts, and at most {self.max_attempts} are tried")
         groups = Groups.read(tx, [] if server.group_id is None else [server.group_id])
         groups.hold(tx)
         groups.count(server.group_id, server.host, -1)
@@ -66,10 +72,12 @@ class Directions:
             self.view.distrust([host])
             if self._claim(tx, server, request, host, place):
                 return self._direct(tx, server, token, host, place, selection)
-        if may_refuse:
-            LOG.info("Server %s finds no host to move to: %s", server.id, why)
-            self.give_up(tx, server, token, exception.NoValidHost(reason=f"{why}."), event="conductor_migrate_server", code=400)
-        return None
+        return self._refuse(tx, server, token, why) if may_refuse else None
+
+    def _refuse(self, tx, server: Server, token: str, why: str) -> Directed | None:
+        LOG.info("Server %s finds no host to move to: %s", server.id, why)
+        undone = self.give_up(tx, server, token, exception.NoValidHost(reason=f"{why}."), event="conductor_migrate_server", code=400)
+        return None if undone is None else Directed(server.id, undone, server.host)
 
     def _request(self, tx, server: Server, place: dict) -> Request:
         asked = {**server.request, "excluded": place["excluded"]}

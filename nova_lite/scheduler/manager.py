@@ -83,7 +83,7 @@ class Manager:
                     LOG.warning("The move of server %s waits on host %s, which could not be rung: %s", server_id, found.host, error)
 
     def _direct(self, server_id: str, token: str):
-        directions = Directions(self._view, self._rules, self._settings.default_schedule_zone, self._give_up)
+        directions = Directions(self._view, self._rules, self._settings.default_schedule_zone, self._give_up, self._settings.max_attempts)
         for turn in range(TRIES):
             try:
                 with self._db.write() as tx:

@@ -21,7 +21,8 @@ BELL_AGE = 3.0
 
 
 class Sweep:
-    """``manager``: the scheduler's own. ``remove(tx, server, token, host)`` ends a delete, ``abandon(tx, server, token, why)`` any other task.
+    """``manager``: the scheduler's own. ``remove(tx, server, token, host)`` ends a delete, ``abandon(tx, server, token, why, is_down)`` any
+    other task, or gives the token with which it goes on to another host.
 
     ``down_time``: seconds. ``hears_hosts()``: whether a host's silence says that it is down.
     """
@@ -34,7 +35,7 @@ class Sweep:
         """One round."""
         self._ring_again()
         for server in self._of_dead_hosts():
-            self._end(server, f"The host of the server went down during its {server.task_action}.")
+            self._end(server, f"Host {servers_.runs_at(server)} went down during its {server.task_action}.", is_down=True)
         with self._db.read() as tx:
             overdue = servers_.overdue(tx, clock.now())
         for server in overdue:
@@ -57,22 +58,23 @@ class Sweep:
             dead = {service.host for service in hosts_.services(tx, binary=COMPUTE) if not hosts_.is_up(service, now, self._down_time)}
             return servers_.tasks_on_hosts(tx, dead) if dead else []
 
-    def _end(self, server, why: str) -> None:
+    def _end(self, server, why: str, is_down: bool = False) -> None:
         LOG.warning("server %s: %s", server.id, why)
+        place = self._manager.place_moves
         try:
             with self._db.write() as tx:
                 if server.task_action in ("delete", "soft_delete"):
                     self._remove(tx, server, server.task_id, server.host)
                     return
                 if server.task_action == "create" and server.host is not None:
-                    fresh = self._place_elsewhere(tx, server)
+                    fresh, place = self._place_elsewhere(tx, server), self._manager.place_servers
                 else:
-                    self._abandon(tx, server, server.task_id, why)
-                    return
+                    fresh = self._abandon(tx, server, server.task_id, why, is_down)
         except exception.TaskLost:
             return
-        ctx = dataclasses.replace(RequestContext.for_service(), request_id=server.task_request_id or "-")
-        self._manager.place_servers(ctx, server_ids=[server.id], tokens=[fresh])
+        if fresh is not None:
+            ctx = dataclasses.replace(RequestContext.for_service(), request_id=server.task_request_id or "-")
+            place(ctx, server_ids=[server.id], tokens=[fresh])
 
     def _place_elsewhere(self, tx, server) -> str:
         request = dict(server.request)

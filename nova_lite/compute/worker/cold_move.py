@@ -11,6 +11,7 @@ from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import departures, put_back
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
+from nova_lite.compute.worker.retreat import retreat
 from nova_lite.compute.worker.transfer import PATIENCE_SECONDS, RETRY_SECONDS, Reader
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
@@ -31,7 +32,7 @@ class _Departure:
         self._next_beat = 0.0
 
     def wait(self) -> None:
-        """Return once the guest is off and forgotten there. Raises HypervisorError when the host is away for too long, or cannot."""
+        """Return once the guest is off and forgotten there. Raises SourceFailed when the host is away for too long, or cannot."""
         heard = clock.monotonic()
         while True:
             try:
@@ -40,7 +41,7 @@ class _Departure:
                 heard = clock.monotonic()
             except exception.Unavailable as error:
                 if clock.monotonic() - heard > PATIENCE_SECONDS:
-                    raise exception.HypervisorError(reason=f"host {self._host} does not answer: {error}") from error
+                    raise exception.SourceFailed(reason=f"host {self._host} does not answer: {error}") from error
                 concurrency.sleep(RETRY_SECONDS)
             self.beat()
 
@@ -53,7 +54,10 @@ class _Departure:
 
     def _ask(self) -> str | None:
         job = self._job
-        return job.shop.departures.let_go(job.ctx, self._host, server_id=job.server.id, token=job.token, at_once=self._at_once)
+        try:
+            return job.shop.departures.let_go(job.ctx, self._host, server_id=job.server.id, token=job.token, at_once=self._at_once)
+        except exception.HypervisorError as error:
+            raise exception.SourceFailed(str(error)) from error
 
     def beat(self) -> None:
         """Raises TaskLost when somebody else has the server now."""
@@ -67,17 +71,13 @@ class _Departure:
 
 # ---- there ---------------------------------------------------------------------------------------------------------------------
 def take(job: Job) -> None:
-    """Take the server over from its host, as its new flavor wants it. Ends the task itself; what fails is handed back to be undone there."""
+    """Take the server over from its host, as its new flavor wants it. Ends the task itself; what fails is another host's, or undone there."""
     try:
         _take(job)
     except (exception.TaskLost, exception.Unavailable):
         raise
     except Exception as error:
-        LOG.warning("server %s could not be taken over: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))
-        with job.shop.db.write() as tx:
-            fresh = moves.give_up(tx, job.server, job.token, error, job.shop.host, started=job.started, event="compute_resize_instance")
-        if fresh is not None:
-            ring(job.shop.compute.run_task, job.ctx, job.server.host, server_id=job.server.id, token=fresh)
+        retreat(job, error, "compute_resize_instance")
 
 
 def _take(job: Job) -> None:
@@ -179,7 +179,8 @@ def stay(job: Job) -> None:
             job = job_.changed(job, task_detail={**server.task_detail, "undo": f"{server.task_detail['undo']}; then it did not start: {error}"})
     with shop.db.write() as tx:
         moves.undone(tx, job.server, job.token, shop.host, **how)
-    _clear_away(job, server.task_detail["to"]["host"], networks)
+    if "to" in server.task_detail:
+        _clear_away(job, server.task_detail["to"]["host"], networks)
 
 
 # ---- confirmed -----------------------------------------------------------------------------------------------------------------

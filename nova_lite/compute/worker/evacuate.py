@@ -2,10 +2,11 @@
 import contextlib
 
 from nova_lite import clock, exception, hooks, log
-from nova_lite.compute import moves, states, task
+from nova_lite.compute import states, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
+from nova_lite.compute.worker.retreat import retreat
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
 from nova_lite.network.actions import server_ports
@@ -20,16 +21,15 @@ AWAY = (exception.RpcUnavailable, exception.DatabaseUnavailable)
 
 
 def evacuate(job: Job) -> None:
-    """Ends the task itself. What fails leaves the server on its dead host, in ERROR with the reason; its disks there are not touched."""
+    """Ends the task itself. What fails here is tried on another host; else the server stays on its dead one, in ERROR with the reason."""
     try:
         _evacuate(job)
     except (exception.TaskLost, *AWAY):
         raise
     except Exception as error:
-        LOG.exception("server %s could not be evacuated to this host", job.server.id)
-        with job.shop.db.write() as tx:
+        with job.shop.db.read() as tx:
             networks = sorted({nic["network_id"] for nic in server_ports.nics(tx, job.server.id)})
-            moves.give_up(tx, job.server, job.token, error, job.shop.host, "failed", started=job.started, event=EVENT)
+        retreat(job, error, EVENT, "failed")
         ring(job.shop.network.refresh, job.ctx, job.shop.host, network_ids=networks)
 
 

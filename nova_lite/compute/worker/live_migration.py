@@ -77,11 +77,9 @@ def _migrate(job: Job, checked: bool) -> None:
         plan = server.task_detail["plan"]
     with _turn(job):
         _step(job, "preparing")
-        place = None
-        while place is None:
-            _obey(job)
-            place = shop.peers.receive(job.ctx, to, server_id=server.id, token=job.token, offer=offer, plan=plan)
-            _record(job)
+        place = _make_ready(job, to, offer, plan)
+        if place is None:
+            return
         hooks.reached("live_migration.prepared")
         _step(job, "running", sent=True)
         live.migrate(guest, plan, place, _Watch(job))
@@ -96,25 +94,39 @@ def _check(job: Job, offer: dict) -> dict | None:
         return job.shop.peers.check(job.ctx, detail["to"]["host"], server_id=server.id, token=job.token, offer=offer, block=detail["block"],
                                     over_commit=detail["over_commit"])
     except (exception.MoveRefused, exception.RpcTimeout, exception.HypervisorError) as error:
-        if detail["place"]["destination"]:
+        if not _look_elsewhere(job, error, tried=False):
             raise
-        LOG.info("host %s refuses server %s: %s", detail["to"]["host"], server.id, error)
-        _look_elsewhere(job, error)
         return None
     finally:
         job.shop.driver.moves().live().withdraw(server.id)
 
 
-def _look_elsewhere(job: Job, error: Exception) -> None:
-    detail, host = job.server.task_detail, job.server.task_detail["to"]["host"]
-    place = {**detail["place"], "excluded": [*detail["place"]["excluded"], host]}
-    rest = {key: value for key, value in detail.items() if key != "to"}
+def _make_ready(job: Job, to: str, offer: dict, plan: dict) -> dict | None:
+    """Where the destination takes the guest in; None when it could not and the scheduler looks for another one."""
+    place = None
+    while place is None:
+        _obey(job)
+        try:
+            place = job.shop.peers.receive(job.ctx, to, server_id=job.server.id, token=job.token, offer=offer, plan=plan)
+        except (exception.TaskLost, exception.DatabaseUnavailable):
+            raise
+        except exception.NovaLiteError as error:
+            _discard_there(job)
+            if not _look_elsewhere(job, error):
+                raise
+            return None
+        _record(job)
+    return place
+
+
+def _look_elsewhere(job: Job, error: Exception, tried: bool = True) -> bool:
+    """Whether the scheduler looks for a destination in the place of the one that refuses. Raises TaskLost."""
+    LOG.info("host %s does not take server %s: %s", job.server.task_detail["to"]["host"], job.server.id, error)
     with job.shop.db.write() as tx:
-        allocations.release(tx, job.server.id, host)
-        moves_.update(tx, moves_.open_of(tx, job.server.id).id, dest_host=None, dest_node=None, dest_address=None)
-        fresh = task.hand_over(tx, job.server, job.token, servers_.ANY_SCHEDULER,
-                               task_detail={**rest, "place": place, "refused": {**detail.get("refused", {}), host: str(error)}})
-    ring(job.shop.scheduler.place_moves, job.ctx, server_ids=[job.server.id], tokens=[fresh])
+        fresh = moves.look_elsewhere(tx, job.server, job.token, error, tried)
+    if fresh is not None:
+        ring(job.shop.scheduler.place_moves, job.ctx, server_ids=[job.server.id], tokens=[fresh])
+    return fresh is not None
 
 
 @contextlib.contextmanager
@@ -259,10 +271,7 @@ def _presence_there(job: Job) -> Presence | None:
 def _stay(job: Job, why: Exception | str) -> None:
     shop, server, detail = job.shop, job.server, job.server.task_detail
     if "plan" in detail:
-        try:
-            shop.peers.discard(job.ctx, detail["to"]["host"], server_id=server.id, token=job.token, plan=detail["plan"])
-        except exception.NovaLiteError as error:
-            LOG.warning("host %s keeps for a while what it made ready for server %s: %s", detail["to"]["host"], server.id, error)
+        _discard_there(job)
     shop.driver.moves().live().withdraw(server.id)
     with shop.db.write() as tx:
         if isinstance(why, exception.MoveCancelled):
@@ -273,6 +282,14 @@ def _stay(job: Job, why: Exception | str) -> None:
             # "error": refused before anything was made ready; "failed": it stays after a try.
             moves.give_up(tx, server, job.token, why, shop.host, "failed" if detail.get("sent") else "error", started=job.started, event=EVENT)
     refresh_networks(shop, job.ctx, server.id, detail["to"]["host"])
+
+
+def _discard_there(job: Job) -> None:
+    shop, server, to = job.shop, job.server, job.server.task_detail["to"]["host"]
+    try:
+        shop.peers.discard(job.ctx, to, server_id=server.id, token=job.token, plan=server.task_detail["plan"])
+    except exception.NovaLiteError as error:
+        LOG.warning("host %s keeps for a while what it made ready for server %s: %s", to, server.id, error)
 
 
 def _settle_here(job: Job) -> None:

@@ -4,11 +4,12 @@ has confirmed; between hosts see ``cold_move``.
 import contextlib
 
 from nova_lite import clock, exception, hooks, log
-from nova_lite.compute import moves, room, states, task
+from nova_lite.compute import room, states, task
 from nova_lite.compute.worker import cold_move, power
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.cold_move import count, remember, start
 from nova_lite.compute.worker.job import Job
+from nova_lite.compute.worker.retreat import retreat
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
 from nova_lite.db import moves as moves_
@@ -28,9 +29,7 @@ def resize(job: Job) -> None:
     except (exception.TaskLost, exception.Unavailable):
         raise
     except Exception as error:
-        LOG.exception("server %s could not be resized", job.server.id)
-        with job.shop.db.write() as tx:
-            moves.give_up(tx, job.server, job.token, error, job.shop.host, started=job.started, event="compute_resize_instance")
+        retreat(job, error, "compute_resize_instance")
 
 
 def _resize(job: Job) -> None:

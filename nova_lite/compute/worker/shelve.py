@@ -3,11 +3,12 @@ import contextlib
 import dataclasses
 
 from nova_lite import clock, exception, hooks, log
-from nova_lite.compute import moves, shelving, states, task
+from nova_lite.compute import shelving, states, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import build, power
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
+from nova_lite.compute.worker.retreat import retreat
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
 from nova_lite.db import servers as servers_
@@ -114,7 +115,7 @@ def offload_old(worker) -> list[str]:
 
 # ---- back --------------------------------------------------------------------------------------------------------------------
 def unshelve(job: Job) -> None:
-    """Start the server on its host, or make it anew on this one where it has none. Ends the task itself; what fails leaves it shelved."""
+    """Start the server on its host, or make it anew here where it has none. Ends the task itself; what fails is tried elsewhere, or leaves it."""
     if job.server.host is not None:
         _start(job)
         return
@@ -123,9 +124,7 @@ def unshelve(job: Job) -> None:
     except (exception.TaskLost, *build.AWAY):
         raise
     except Exception as error:
-        LOG.warning("server %s could not be unshelved here: %s", job.server.id, error, exc_info=not isinstance(error, exception.NovaLiteError))
-        with job.shop.db.write() as tx:
-            moves.give_up(tx, job.server, job.token, error, job.shop.host, started=job.started, event="compute_unshelve_instance")
+        retreat(job, error, "compute_unshelve_instance")
 
 
 def _start(job: Job) -> None:

@@ -134,7 +134,7 @@ class Reader:
         self._packed: dict[str, int] = {}
 
     def files(self) -> list[DiskFile]:
-        """What there is to read. Raises HypervisorError: the other host refuses, or is away for too long."""
+        """What there is to read. Raises SourceFailed: the other host refuses, or is away for too long."""
         found = [DiskFile.load(each) for each in json.loads(b"".join(self._stream("", 0)))]
         self._packed = {file.name: file.packed for file in found}
         return found
@@ -160,7 +160,7 @@ class Reader:
                 return
             except (OSError, http.client.HTTPException, exception.Unavailable) as error:
                 if clock.monotonic() - heard > self._patience:
-                    raise exception.HypervisorError(reason=f"the host that the server leaves cannot be reached: {error}") from error
+                    raise exception.SourceFailed(reason=f"it cannot be reached: {error}") from error
                 LOG.warning("server %s: its disks cannot be read now, trying again: %r", self._server_id, error)
             self._beat()
             concurrency.sleep(RETRY_SECONDS)
@@ -178,8 +178,7 @@ class Reader:
             if response.status >= 500:
                 raise exception.Unavailable(f"the host that the server leaves answered {response.status}")
             if response.status not in (200, 206):
-                raise exception.HypervisorError(reason=f"the host that the server leaves answered {response.status}: "
-                                                       f"{response.read(500).decode(errors='replace')}")
+                raise exception.SourceFailed(reason=f"it answered {response.status}: {response.read(500).decode(errors='replace')}")
             while block := response.read(READ_BYTES):
                 yield block
         finally:

@@ -7,7 +7,7 @@ from nova_lite.compute.actions import details, power, resize
 from nova_lite.compute.worker import cold_move, put_back
 from nova_lite.compute.worker import resize as resize_
 from nova_lite.db import servers as servers_
-from nova_lite.db.models import Service
+from nova_lite.db.models import Host, Service
 from nova_lite.virt.copies import Copies
 from nova_lite.virt.fake import FakeDriver
 from tests.unit.compute.hosts_in_a_row import CTX, FLAVOR, Row
@@ -84,6 +84,77 @@ def test_a_guest_that_does_not_start_there_starts_again_here(row):
     row.start("b", Broken)
     migrate(row, server_id)
     untouched(row, server_id, "no such CPU")
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch):
+    monkeypatch.setattr(cold_move, "RETRY_SECONDS", 0.01)
+    made = Row(tmp_path, ("a", "b", "c"))
+    yield made
+    made.close()
+
+
+def arrived(row, server_id, at):
+    row.settle()
+    server = row.find(server_id)
+    assert (server.host, server.vm_state, server.task_id) == (at, "resized", None) and row.runs_at(server_id) == [at]
+    assert row.machines[at].written[server_id] == b"what the guest wrote" and set(row.held(server_id)) == {"a", at}
+    assert (row.move(server_id).dest_host, row.move(server_id).status) == (at, "finished")
+
+
+def test_the_next_host_takes_what_one_could_not_start(three):
+    server_id = three.boot()
+    three.start("b", Broken)
+    three.start("c", Broken)
+    migrate(three, server_id)
+    untouched(three, server_id, "b: The hypervisor failed: no such CPU")
+    with three.db.read() as tx:
+        assert "c: The hypervisor failed: no such CPU" in servers_.faults(tx, [server_id])[server_id].message
+    three.start("c")
+    migrate(three, server_id)
+    arrived(three, server_id, "c")
+    assert three.leftovers("b") == [] and three.files_at(server_id) == ["a", "c"]
+
+
+def test_a_destination_that_dies_is_replaced(three):
+    server_id = three.boot()
+    three.cut.add("b")
+    three.cut.add("c")
+    resize.migrate(three.deps, CTX, server_id)
+    three.settle()
+    dead = three.find(server_id).task_host
+    other = {"b": "c", "c": "b"}[dead]
+    three.workers[dead].shop.departures.let_go(CTX, "a", server_id=server_id, token=three.find(server_id).task_id)
+    assert three.runs_at(server_id) == []
+    three.cut.discard(other)
+    kill(three, dead)
+    three.sweep()
+    arrived(three, server_id, other)
+    assert three.find(server_id).host == other
+
+
+def test_what_its_own_host_cannot_grow_another_one_can(three, monkeypatch):
+    server_id = three.boot()
+    full = exception.DiskFull(host="a", reason="no space left")
+    monkeypatch.setattr(three.workers["a"].shop.driver, "stage_resized", lambda guest: (_ for _ in ()).throw(full))
+    with three.db.write() as tx:
+        token = moves.begin(tx, CTX, three.find(server_id), "resize", "resize", flavor={**FLAVOR, "id": 2, "flavorid": "2", "memory_mb": 128},
+                            same_host=True, detail={"flavor": {**FLAVOR, "id": 2, "flavorid": "2", "memory_mb": 128}, "disk_config": None})
+        for name in ("b", "c"):
+            tx.query(Host).filter(Host.name == name).update({"memory_mb_reserved": 7000})
+    three.scheduler.place_moves(CTX, server_ids=[server_id], tokens=[token])
+    three.settle()
+    arrived(three, server_id, three.find(server_id).host)
+    assert three.find(server_id).host in ("b", "c") and three.held(server_id)["a"] == (1, 64, 1)
+
+
+def test_a_source_that_cannot_let_go_is_not_asked_by_every_host(three, monkeypatch):
+    server_id = three.boot()
+    stuck = exception.HypervisorError(reason="the guest cannot be ended")
+    monkeypatch.setattr(three.workers["a"].shop.driver, "stop_guest", lambda *args: (_ for _ in ()).throw(stuck))
+    migrate(three, server_id)
+    untouched(three, server_id, "the guest cannot be ended")
+    assert three.move(server_id).dest_host is not None
 
 
 def test_disks_that_do_not_arrive_leave_the_server_where_it_was(row, monkeypatch):
