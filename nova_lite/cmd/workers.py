@@ -4,7 +4,7 @@ import stevedore
 from nova_lite import concurrency, exception, log
 from nova_lite.cmd import daemons, fakes
 from nova_lite.cmd.wiring import Site
-from nova_lite.compute.worker import delete, put_back, resize, shelve
+from nova_lite.compute.worker import delete, lost_moves, put_back, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.departures import Departures
 from nova_lite.compute.worker.job import Workshop
@@ -48,7 +48,8 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon = daemons.daemon(here, "nova-compute", host)
     epoch = daemon.register()
     shop = Workshop(here.db, host, driver, here.network, here.scheduler, fetch, images, shutdown_timeout=conf.compute.shutdown_timeout,
-                    reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, dns_domain=conf.network.dns_domain,
+                    reboot_timeout=conf.compute.reboot_timeout, max_attempts=conf.scheduler.max_attempts, down_time=conf.service.down_time,
+                    dns_domain=conf.network.dns_domain,
                     compute=here.compute, departures=client_.client(here.transport, DepartureInterface), channel=_channel(conf),
                     peers=client_.client(here.transport, LiveInterface), live_turns=_turns(conf.compute.max_concurrent_live_migrations),
                     vendor_data=daemons.vendor_data(here), shelved_offload_time=conf.compute.shelved_offload_time)
@@ -66,6 +67,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     monitor = Monitor() if "cpu" in conf.compute.compute_monitors else None
     daemon.on_start(lambda: put_inventory(here, driver, host, epoch, monitor))
     daemon.on_start(lambda: put_back.at_start(shop))
+    daemon.every(conf.service.sweep_interval, lambda: lost_moves.settle(worker))
     daemon.on_start(lambda: worker.sweep(starting=True))
     if conf.compute.resume_guests_state_on_host_boot:
         daemon.on_start(watcher.resume_guests)

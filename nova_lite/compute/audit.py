@@ -7,6 +7,7 @@ from nova_lite import clock
 from nova_lite.compute import quota, states
 from nova_lite.db import allocations as allocations_
 from nova_lite.db import auditing
+from nova_lite.db import moves as moves_
 
 OVERDUE_SECONDS = 120.0
 """How long after its deadline a task is no longer the sweep's business but a fault."""
@@ -39,7 +40,7 @@ def _finding(kind: str, what: str, **about) -> dict:
 
 def _allocations(servers, held, moves) -> list[dict]:
     found = []
-    moving = {(server_id, host) for _, server_id, _, *both in moves for host in both}
+    moving = {(server_id, host) for _, server_id, _, _, *both in moves for host in both}
     places: dict[str, set[str]] = {}
     for server_id, host in held:
         places.setdefault(server_id, set()).add(host)
@@ -67,11 +68,11 @@ def _ports(servers, ports) -> list[dict]:
 
 def _moves(servers, moves) -> list[dict]:
     found = []
-    for move_id, server_id, type_, source, destination in moves:
+    for move_id, server_id, type_, status, source, destination in moves:
         server = servers.get(server_id)
         what = f"{type_} {move_id} from {source} to {destination} is open"
         if server is None:
             found.append(_finding("move", f"{what}, and its server is gone", server=server_id))
-        elif server.task_id is None and server.vm_state != states.RESIZED:
+        elif server.task_id is None and server.vm_state != states.RESIZED and status != moves_.LOST:
             found.append(_finding("move", f"{what}, and its server has no task", server=server_id))
     return found

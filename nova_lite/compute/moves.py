@@ -4,7 +4,7 @@ A move is a task whose detail holds ``place``, what a scheduler must know (see `
 reason, once the server's own host has to put back what was. A host that cannot take the server is excluded in ``place``, its reason noted in
 ``refused``, and a scheduler chooses again (``look_elsewhere``). Used by both halves of each move, the scheduler and the sweep.
 """
-from nova_lite import exception
+from nova_lite import clock, exception
 from nova_lite.compute import room, states, task
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations
@@ -17,6 +17,8 @@ LEAVE_ASIDE = ("rebuild", "resize", "migrate")
 """Actions that, cut off for good, may leave the server's own disks aside or its ports elsewhere."""
 PUT_BACK = "put_back"
 """The key in ``server.request`` of the host where that may be: it puts back what was as soon as it can."""
+LOST = "lost_move"
+"""The key in ``server.request`` of what is known of a live migration that ended while the guest could be on either host."""
 OF_THE_HOST = ("to", "plan", "kept")
 """What a move's detail says of the destination that it has now."""
 
@@ -91,9 +93,6 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
     detail = server.task_detail
     to = detail.get("to")
     own = server.host
-    if detail.get("sent") and done_by is None:
-        # A guest that moves alive may be on either host, and only their workers can say which: where one is lost, the other one ends the move.
-        return task.hand_over(tx, server, token, to["host"] if servers_.runs_at(server) == own else None)
     if isinstance(error, exception.NoValidHost) and detail.get("refused"):
         error = exception.NoValidHost(f"{error} " + "; ".join(f"{host}: {reason}" for host, reason in detail["refused"].items()))
     _leave_destination(tx, server)
@@ -102,15 +101,22 @@ def give_up(tx, server: Server, token: str, error: BaseException | str, done_by:
         return task.hand_over(tx, server, token, None, task_detail={**detail, "undo": str(error) or type(error).__name__})
     if own is not None:
         server_ports.bind(tx, server.id, own)
-    moves_.end(tx, server.id, status)
+    moves_.end(tx, server.id, status, lost_too=server.task_action == "live_migrate")
     task.fail(tx, server, token, error, done_by, **how)
     return None
 
 
-def settle(tx, server: Server) -> None:
-    """An administrator says that the server is where it is: its move ends there, unless it moves alive, and other hosts hold no room for it."""
+def settle(tx, server: Server, vm_state: str) -> None:
+    """An administrator says that the server is where it is, in ``vm_state``: its move ends there, and other hosts hold no room for it.
+
+    One whose guest may be on either host goes on until they say where it is. ``server``: as it was when it had its task.
+    """
     move = moves_.open_of(tx, server.id)
-    if move is None or move.type == moves_.LIVE or server.host is None:
+    if move is None or server.host is None or move.status == moves_.LOST:
+        return
+    if (server.task_detail or {}).get("sent"):
+        _note_lost(tx, server, vm_state)
+        servers_.update(tx, server.id, request=server.request)
         return
     for host in {move.source_host, move.dest_host} - {server.host, None}:
         allocations.release(tx, server.id, host)
@@ -141,11 +147,62 @@ def abandon(tx, server: Server, token: str, why: str, is_down: bool = False) -> 
     how = {}
     if at == server.host is not None and server.task_action in LEAVE_ASIDE:
         how["request"] = {**server.request, PUT_BACK: server.host}
-    if "place" in detail:
+    if detail.get("sent"):
+        _lose(tx, server, token, is_down)
+    elif "place" in detail:
         give_up(tx, server, token, why, **how)
     else:
         task.fail(tx, server, token, why, server.host, **how)
     return None
+
+
+def _lose(tx, server: Server, token: str, is_down: bool) -> None:
+    """A guest that moves alive may be on either host, and only their workers can say which: where one is lost, the other one ends the move.
+
+    When neither has by the deadline, the task ends; the move stays open, so that neither host removes the guest.
+    """
+    own, to = server.host, server.task_detail["to"]["host"]
+    if is_down:
+        task.hand_over(tx, server, token, to if servers_.runs_at(server) == own else None, task_deadline=server.task_deadline)
+        return
+    _note_lost(tx, server, server.vm_state)
+    task.fail(tx, server, token, why_lost(own, to), vm_state=states.ERROR, request=server.request)
+
+
+def _note_lost(tx, server: Server, vm_state: str) -> None:
+    detail = server.task_detail
+    known = {"vm_state": vm_state, "to": detail["to"], "plan": detail["plan"]}
+    server.request = {**server.request, LOST: server.request.get(LOST, known)}
+    moves_.change_open(tx, server.id, status=moves_.LOST)
+
+
+def why_lost(own: str, to: str) -> str:
+    """What to tell whoever wants to use a server of a lost move."""
+    return (f"Only the compute workers of {own} and {to} can say which of them has the guest, and they did not. Start them: the server returns when "
+            "they have agreed. If both hosts are off for good, evacuate it.")
+
+
+def seek(tx, server: Server, host: str) -> str:
+    """The worker of ``host`` finds out, as the task of the server, where the guest of a lost move is; the token. Raises Conflict."""
+    known, token, now = server.request[LOST], task.new_token(), clock.now()
+    row = states.ACTIONS["live_migrate"]
+    detail = {"place": {"leaves_nothing": True, "destination": None}, "to": known["to"], "plan": known["plan"], "sent": True}
+    if not servers_.begin_task(tx, server.id, allowed=states.LIVING - {states.SOFT_DELETED}, interrupts=(), task_id=token, task_action="live_migrate",
+                               task_state=row.task_state, task_started_at=now, task_deadline=task.deadline("live_migrate", now),
+                               task_request_id=None, task_detail=detail, task_host=host):
+        raise exception.Conflict(f"Server {server.id} has a task")
+    return token
+
+
+def found(server: Server, vm_state: str | None = None) -> dict:
+    """The columns of a server whose lost move is settled; none for one that was not lost. ``vm_state``: other than it had before."""
+    known = server.request.get(LOST)
+    return {} if known is None else {"request": without_lost(server.request), "vm_state": vm_state or known["vm_state"]}
+
+
+def without_lost(request: dict) -> dict:
+    """A server's ``request`` once it is known where the server is."""
+    return {key: value for key, value in request.items() if key != LOST}
 
 
 def undone(tx, server: Server, token: str, done_by: str, status: str = "error", **how) -> None:

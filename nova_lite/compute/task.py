@@ -114,8 +114,8 @@ def hand_over(tx, server: Server, token: str, host: str | None, **changes) -> st
     """
     fresh = new_token()
     now = clock.now()
-    if not servers_.update_task(tx, server.id, token, task_id=fresh, task_host=host, task_started_at=now,
-                                task_deadline=deadline(server.task_action, now), **changes):
+    changes = {"task_deadline": deadline(server.task_action, now), **changes}
+    if not servers_.update_task(tx, server.id, token, task_id=fresh, task_host=host, task_started_at=now, **changes):
         raise exception.TaskLost(token=token, server_id=server.id)
     return fresh
 

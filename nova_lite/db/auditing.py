@@ -27,9 +27,9 @@ def ports(tx: orm.Session) -> list[tuple[str, str, str | None]]:
     return [tuple(row) for row in tx.execute(sa.select(Port.id, Port.device_id, Port.host).where(Port.request_index.is_not(None)))]
 
 
-def open_moves(tx: orm.Session) -> list[tuple[int, str, str, str | None, str | None]]:
-    """(id, server id, type, source, destination) of all moves that have not ended."""
-    query = sa.select(Move.id, Move.server_id, Move.type, Move.source_host, Move.dest_host).where(Move.open.is_(True))
+def open_moves(tx: orm.Session) -> list[tuple[int, str, str, str, str | None, str | None]]:
+    """(id, server id, type, status, source, destination) of all moves that have not ended."""
+    query = sa.select(Move.id, Move.server_id, Move.type, Move.status, Move.source_host, Move.dest_host).where(Move.open.is_(True))
     return [tuple(row) for row in tx.execute(query)]
 
 

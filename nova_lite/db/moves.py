@@ -12,6 +12,8 @@ MIGRATION, RESIZE, LIVE, EVACUATION = "migration", "resize", "live-migration", "
 """Types of moves, in the API's words."""
 UNDER_WAY = ("queued", "preparing", "running", "post-migrating")
 """Statuses of live migrations that are not over."""
+LOST = "error"
+"""The status of a live migration that is open still because nobody can say where the guest is."""
 ACCEPTED = "accepted"
 """The status of a move that nobody has begun to carry out."""
 
@@ -31,7 +33,7 @@ def get(tx, move_id: int) -> Move | None:
 
 
 def open_of(tx, server_id: str) -> Move | None:
-    """The move of a server that has not ended: a server has at most one."""
+    """The move of a server that has not ended: a server has at most one, and while it is being evacuated perhaps one that is lost."""
     query = sa.select(Move).where(Move.server_id == server_id, Move.open.is_(True)).order_by(Move.id.desc()).limit(1)
     return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
@@ -44,14 +46,25 @@ def update(tx, move_id: int, **changes) -> bool:
 
 def change_open(tx, server_id: str, **changes) -> None:
     """Change columns of the open move of a server, if it has one."""
-    tx.execute(sa.update(Move).where(Move.server_id == server_id, Move.open.is_(True)).values(updated_at=clock.now(), **changes))
+    move = open_of(tx, server_id)
+    if move is not None:
+        update(tx, move.id, **changes)
 
 
-def end(tx, server_id: str, status: str) -> None:
-    """The open move of a server, if it has one, has ended with ``status``."""
+def end(tx, server_id: str, status: str, lost_too: bool = True) -> None:
+    """The open move of a server, if it has one, has ended with ``status``; an older one that is lost, too."""
     now = clock.now()
-    tx.execute(sa.update(Move).where(Move.server_id == server_id, Move.open.is_(True)).values(
-        open=False, status=status, updated_at=now, ended_at=now))
+    query = sa.update(Move).where(Move.server_id == server_id, Move.open.is_(True))
+    if not lost_too:
+        move = open_of(tx, server_id)
+        query = query.where(Move.id == (None if move is None else move.id))
+    tx.execute(query.values(open=False, status=status, updated_at=now, ended_at=now))
+
+
+def lost(tx, host: str) -> list[str]:
+    """Servers that were on the way from or to ``host`` when nobody could say any more where they are."""
+    either = sa.or_(Move.source_host == host, Move.dest_host == host)
+    return list(tx.scalars(sa.select(Move.server_id).where(Move.type == LIVE, Move.status == LOST, Move.open.is_(True), either)))
 
 
 def listing(tx, filters: dict[str, str], *, since: datetime.datetime | None = None, before: datetime.datetime | None = None,

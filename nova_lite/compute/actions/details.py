@@ -120,9 +120,9 @@ def reset_state(deps: Deps, ctx: RequestContext, server_id: str, vm_state: str) 
         server = servers_.get(tx, ctx, server_id)
         if server.vm_state == states.SOFT_DELETED:
             quota.take(tx, server.project_id, server.user_id, removal.weight(server), deps.quota_defaults)
+        moves.settle(tx, server, vm_state)
         servers_.update(tx, server_id, vm_state=vm_state, deleted_at=None, **cleared)
         if server.host is None:
             # What a scheduler took for it goes with its task.
             allocations.release(tx, server_id)
-        moves.settle(tx, server)
         servers_.add_action(tx, server_id, "resetState", ctx, clock.now(), finished=True)

@@ -37,8 +37,13 @@ def evacuate(deps: Deps, ctx: RequestContext, server_id: str, wanted: Wanted) ->
             raise exception.Conflict(f"Instance {server_id} is not ready")
         # Held, so that a worker of the host that starts now either is seen here, or finds the move when it looks for those that left.
         hosts_.touch(tx, [server.host])
+        hosts = [server.host]
+        if moves.LOST in server.request:
+            hosts.append(server.request[moves.LOST]["to"]["host"])
         token = moves.begin(tx, ctx, server, "evacuate", moves_.EVACUATION, destination=wanted.host, forced=wanted.forced, leaves_nothing=True,
+                            excluded=hosts,
                             detail={"admin_pass": wanted.admin_pass, "shared": wanted.shared, "stays_off": wanted.stays_off})
-        if hosts_.is_host_up(tx, server.host, hypervisors.moment(tx), deps.service_down_time):
-            raise exception.Invalid(f"Compute service of {server.host} is still in use.")
+        for host in hosts:
+            if hosts_.is_host_up(tx, host, hypervisors.moment(tx), deps.service_down_time):
+                raise exception.Invalid(f"Compute service of {host} is still in use.")
     ring(deps.scheduler.place_moves, ctx, server_ids=[server_id], tokens=[token])

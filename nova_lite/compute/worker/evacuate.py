@@ -2,7 +2,7 @@
 import contextlib
 
 from nova_lite import clock, exception, hooks, log
-from nova_lite.compute import states, task
+from nova_lite.compute import moves, states, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.job import Job
@@ -67,9 +67,10 @@ def _evacuate(job: Job) -> None:
         hooks.reached("evacuate.guest")
         with shop.db.write() as tx:
             task.finish(tx, server, job.token, shop.host, job.started, EVENT, **here, launched_at=clock.now(), progress=100,
-                        vm_state=states.STOPPED if stays_off else states.ACTIVE,
+                        request=moves.without_lost(server.request), vm_state=states.STOPPED if stays_off else states.ACTIVE,
                         power_state=int(PowerState.SHUTDOWN if stays_off else PowerState.RUNNING))
-            allocations.release(tx, server.id, server.host)
+            for host in {server.host, server.request.get(moves.LOST, {"to": {}})["to"].get("host")} - {None}:
+                allocations.release(tx, server.id, host)
             moves_.end(tx, server.id, "done")
         undo.pop_all()
 

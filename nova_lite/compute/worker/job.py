@@ -36,6 +36,7 @@ class Workshop:
     shutdown_timeout: int = 60
     reboot_timeout: int = 60
     max_attempts: int = 3
+    down_time: float = 60.0
     shelved_offload_time: float = 0
     dns_domain: str = "novalocal"
     compute: Any = None

@@ -11,6 +11,7 @@ from nova_lite import clock, concurrency, exception, hooks, log
 from nova_lite.compute import moves, states, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
+from nova_lite.compute.worker import lost_moves
 from nova_lite.compute.worker.job import Job
 from nova_lite.compute.worker.live_arrivals import discard, refresh_networks
 from nova_lite.db import allocations
@@ -46,7 +47,7 @@ def _live_migrate(job: Job) -> None:
         return
     with job.shop.db.read() as tx:
         status = moves_.open_of(tx, job.server.id).status
-    if status in ("running", "post-migrating"):
+    if status in ("running", "post-migrating", moves_.LOST):
         _conclude(job, "The worker of the server's host ended while the server moved.")
         return
     try:
@@ -208,7 +209,8 @@ def _finish(job: Job) -> None:
     live.entrust(server.id, to["host"], plan)
     with shop.db.write() as tx:
         networks = server_ports.bind(tx, server.id, to["host"])
-        task.finish(tx, server, job.token, shop.host, job.started, EVENT, host=to["host"], node=to["node"], availability_zone=to["zone"])
+        task.finish(tx, server, job.token, shop.host, job.started, EVENT, host=to["host"], node=to["node"], availability_zone=to["zone"],
+                    **moves.found(server))
         allocations.release(tx, server.id, server.host)
         moves_.end(tx, server.id, "completed")
     LOG.info("server %s has moved to host %s", server.id, to["host"])
@@ -233,15 +235,17 @@ def _conclude(job: Job, why: Exception | str) -> None:
     while True:
         here, there = _presence_here(job), _presence_there(job)
         LOG.info("server %s is %s here, %s at its destination", server_id, here, there or "perhaps")
-        if there == Presence.HERE:
+        if there == Presence.HERE or there == Presence.OFF and here not in (Presence.HERE, Presence.LEAVING):
             _finish(job)
             return
         if here == there == Presence.LEFT:
             with job.shop.db.write() as tx:
                 moves.give_up(tx, job.server, job.token, "The connection between the hosts broke when half of the memory was on each.", job.shop.host,
-                              "failed", started=job.started, event=EVENT, vm_state=states.ERROR)
+                              "failed", started=job.started, event=EVENT, **{**moves.found(job.server), "vm_state": states.ERROR})
             return
-        if here in (Presence.HERE, Presence.OFF) or there in (Presence.NONE, Presence.OFF) and here in (Presence.NONE, Presence.LEFT):
+        # Off here says nothing alone: a host that was booted knows nothing of a switch.
+        gone = there == Presence.NONE and here in (Presence.NONE, Presence.LEFT) or there is not None and here == Presence.OFF
+        if here == Presence.HERE or gone:
             if here == Presence.LEFT:
                 # It stopped for a switch that nobody made.
                 job.shop.driver.unpause_guest(server_id)
@@ -277,10 +281,11 @@ def _stay(job: Job, why: Exception | str) -> None:
         if isinstance(why, exception.MoveCancelled):
             allocations.release(tx, server.id, detail["to"]["host"])
             moves_.end(tx, server.id, "cancelled")
-            task.finish(tx, server, job.token, shop.host, job.started, EVENT)
+            task.finish(tx, server, job.token, shop.host, job.started, EVENT, **moves.found(server))
         else:
             # "error": refused before anything was made ready; "failed": it stays after a try.
-            moves.give_up(tx, server, job.token, why, shop.host, "failed" if detail.get("sent") else "error", started=job.started, event=EVENT)
+            moves.give_up(tx, server, job.token, why, shop.host, "failed" if detail.get("sent") else "error", started=job.started, event=EVENT,
+                          **moves.found(server))
     refresh_networks(shop, job.ctx, server.id, detail["to"]["host"])
 
 
@@ -299,12 +304,12 @@ def _settle_here(job: Job) -> None:
     while (here := live.presence(server.id)) == Presence.COMING and clock.monotonic() < deadline:
         _record(job)
         concurrency.sleep(TURN_SECONDS)
-    if here == Presence.HERE:
+    if here in lost_moves.HAS_IT:
         _finish(job)
         return
     # Before the switch the source's guest goes on when its other half ends.
     discard(job.shop, job.ctx, server.id, server.task_detail["plan"])
     with job.shop.db.write() as tx:
         moves.give_up(tx, server, job.token, f"Host {server.host} was lost while the server moved.", job.shop.host, "failed",
-                      started=job.started, event=EVENT)
+                      started=job.started, event=EVENT, **moves.found(server, states.ERROR))
     refresh_networks(job.shop, job.ctx, server.id, job.shop.host)

@@ -11,6 +11,7 @@ from nova_lite.compute.worker import (
     evacuate,
     interfaces,
     live_migration,
+    lost_moves,
     power,
     put_back,
     rebuild,
@@ -191,6 +192,8 @@ class ComputeWorker:
         handler = UNDOERS[action] if "undo" in (job.server.task_detail or {}) else HANDLERS[action]
         try:
             if action not in ("delete", "soft_delete"):
+                if action not in ("live_migrate", "evacuate"):
+                    lost_moves.refuse(job)
                 job = put_back.before(job)
             if action == "create" and self._builds is not None:
                 with self._builds:

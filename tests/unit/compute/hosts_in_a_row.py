@@ -8,6 +8,7 @@ from nova_lite.compute.actions.deps import Deps
 from nova_lite.compute.worker import job as job_
 from nova_lite.compute.worker.departures import Departures
 from nova_lite.compute.worker.job import Job, Workshop
+from nova_lite.compute.worker.live_arrivals import LiveArrivals
 from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.compute.worker.transfer import Channel, DiskServer
 from nova_lite.compute.worker.watch import Watcher
@@ -58,6 +59,7 @@ class Row:
         self._tasks: list = []
         self.workers: dict[str, ComputeWorker] = {}
         self._departures: dict[str, Departures] = {}
+        self._arrivals: dict[str, LiveArrivals] = {}
         self._servers: list[DiskServer] = []
         self.compute = Wire(self.workers, ("run_task",), self.cut, self._tasks)
         self.scheduler = Manager(self.db, self.compute, task.fail, Settings(host="here"), give_up=moves.give_up)
@@ -78,10 +80,12 @@ class Row:
                 tx, name, epoch, hypervisor_hostname=f"node-{name}", hypervisor_type="fake", hypervisor_version=1, host_ip="127.0.0.1", vcpus=8,
                 memory_mb=8192, disk_gb=100, disk_available_gb=100, memory_mb_reserved=0, vcpu_ratio=1.0, memory_ratio=1.0, disk_ratio=1.0,
                 cpu_info={}, supported=[["x86_64", "kvm", "hvm"]], traits=[])
-        driver = driver_class(name, hypervisor=self.machines[name])
+        driver = driver_class(name, hypervisor=self.machines[name], machines=self.machines)
         network = types.SimpleNamespace(prepare=lambda ctx, host, network_ids: None, refresh=lambda ctx, host, network_ids: None)
         shop = Workshop(self.db, name, driver, network, self.scheduler, self.fetch, None, compute=self.compute,
-                        departures=Wire(self._departures, ("forget",), self.cut, self._tasks), channel=Channel())
+                        departures=Wire(self._departures, ("forget",), self.cut, self._tasks), channel=Channel(),
+                        peers=Wire(self._arrivals, (), self.cut, self._tasks))
+        self._arrivals[name] = LiveArrivals(shop)
         self.workers[name] = ComputeWorker(shop, epoch)
         self._servers.append(DiskServer(self.db, driver, name, shop.channel))
         self._departures[name] = Departures(shop, self._servers[-1], self.workers[name].is_busy)
