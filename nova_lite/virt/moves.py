@@ -17,6 +17,9 @@ class Moves:
     def keep(self, server_id: str) -> None:
         """Files that other hosts see too are this one's from now on: no other one removes them."""
 
+    def borrow(self, server_id: str, host: str) -> None:
+        """As ``keep``, and until that is called removing them here gives them back to ``host``: nobody has written yet that the server is here."""
+
     def live(self) -> Live:
         """How they move while they run. Raises HypervisorError where they cannot."""
         raise exception.HypervisorError(reason="guests of this host cannot move while they run")

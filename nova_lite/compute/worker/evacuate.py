@@ -14,8 +14,6 @@ from nova_lite.virt.types import PowerState
 
 LOG = log.get(__name__)
 EVENT = "compute_rebuild_instance"
-SHARED = {"block": False}
-"""What moves say of disks that both hosts see."""
 AWAY = (exception.RpcUnavailable, exception.DatabaseUnavailable)
 """Neither this host's fault nor the image's: the sweep begins again once the broker or the database is back."""
 
@@ -61,9 +59,8 @@ def _evacuate(job: Job) -> None:
         if not stays_off:
             shop.driver.start_guest(guest)
         if kept:
-            live = shop.driver.moves().live()
-            undo.callback(live.entrust, server.id, server.host, SHARED)
-            live.entrust(server.id, shop.host, SHARED)
+            undo.callback(shop.driver.delete_disks, server.id)
+            shop.driver.moves().borrow(server.id, server.host)
         hooks.reached("evacuate.guest")
         with shop.db.write() as tx:
             task.finish(tx, server, job.token, shop.host, job.started, EVENT, **here, launched_at=clock.now(), progress=100,
@@ -73,6 +70,9 @@ def _evacuate(job: Job) -> None:
                 allocations.release(tx, server.id, host)
             moves_.end(tx, server.id, "done")
         undo.pop_all()
+    hooks.reached("evacuate.ended")
+    if kept:
+        shop.driver.moves().keep(server.id)
 
 
 def _keeps_disks(job: Job) -> bool:

@@ -85,6 +85,11 @@ class Watcher:
             servers = servers_.of_host(tx, self._shop.host)
         self._give_way(servers, guests)
         self.remove_leftovers()
+        files = self._shop.driver.guest_files()
+        for server in servers:
+            if server.task_id is None and server.id in files:
+                # The worker before may have ended between the evacuation and this.
+                self._shop.driver.moves().keep(server.id)
 
     def _give_way(self, servers, guests) -> None:
         """End the guests of servers that are being evacuated from here. Their files stay until that has ended well."""

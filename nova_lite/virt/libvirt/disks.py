@@ -113,19 +113,24 @@ class DiskStore:
             _record_base(layout.ServerFiles(self._state_path, server_id).bases, image.id)
             yield base
 
-    def own(self, server_id: str, host: str | None = None) -> None:
-        """Note whose the files are where several hosts see them: ``host``'s, this one's without a name."""
+    def own(self, server_id: str, host: str | None = None, lender: str | None = None) -> None:
+        """Note whose the files are where several hosts see them: ``host``'s or this one's. ``lender``: whose again if they are deleted."""
         files = layout.ServerFiles(self._state_path, server_id)
-        if _owner(files) != (host or self._host):
+        noted = "\n".join(name for name in (host or self._host, lender) if name)
+        if _noted(files) != noted:
             with _in_place(str(files.owner)) as path:
-                Path(path).write_text(host or self._host)
+                Path(path).write_text(noted)
 
     def delete(self, server_id: str) -> None:
-        """Remove all files of the server, but not those that are another host's."""
+        """Remove all files of the server, but not those that are another host's, nor those that one has lent."""
         files = layout.ServerFiles(self._state_path, server_id)
-        folder = files.folder
-        if _owner(files) not in (None, self._host):
-            LOG.info("the files of server %s belong to host %s, and stay", server_id, _owner(files))
+        folder, (owner, _, lender) = files.folder, _noted(files).partition("\n")
+        if owner not in ("", self._host):
+            LOG.info("the files of server %s belong to host %s, and stay", server_id, owner)
+            return
+        if lender:
+            LOG.info("the files of server %s are those of host %s again", server_id, lender)
+            self.own(server_id, lender)
             return
         with contextlib.suppress(FileNotFoundError):
             concurrency.run_native(shutil.rmtree, folder)
@@ -183,9 +188,13 @@ class DiskStore:
 
 
 def _owner(files: layout.ServerFiles) -> str | None:
+    return _noted(files).partition("\n")[0] or None
+
+
+def _noted(files: layout.ServerFiles) -> str:
     with contextlib.suppress(FileNotFoundError):
         return files.owner.read_text()
-    return None
+    return ""
 
 
 def _nothing_to_fetch(image_id: str):

@@ -6,7 +6,7 @@
     <state>/images/<image id>.part       one that is being fetched
     <state>/images/<image id>.lock       held while it is fetched, taken into use or removed
     <state>/servers/<server id>/disk     the root disk, and disk.eph0, disk.swap, disk.config, disk.rescue, console.log, nvram, bases
-    <state>/servers/<server id>/owner    the host whose server it is, for hosts that share the folder
+    <state>/servers/<server id>/owner    the host whose server it is, for hosts that share the folder; below it the one who lent them
     <state>/servers/<server id>/*.part   a file that comes from another host, and incoming: how far
     <state>/servers/<server id>/*.next   a disk that is made ready; *.before: one whose place another has taken, until that is for good
 """

@@ -19,5 +19,8 @@ class LibvirtMoves(Moves):
     def keep(self, server_id: str) -> None:
         self._live.store.own(server_id)
 
+    def borrow(self, server_id: str, host: str) -> None:
+        self._live.store.own(server_id, lender=host)
+
     def copies(self) -> DiskCopies:
         return self._copies

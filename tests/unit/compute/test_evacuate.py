@@ -1,8 +1,11 @@
 """Evacuations between workers in a row: what the dead host and others find when they come back, and disks that both hosts see."""
+import types
+
 import pytest
 
-from nova_lite import exception
+from nova_lite import concurrency, exception
 from nova_lite.compute.actions import evacuate
+from nova_lite.compute.worker import evacuate as evacuate_
 from nova_lite.compute.worker.watch import Watcher
 from nova_lite.db import hosts
 from nova_lite.db import servers as servers_
@@ -102,6 +105,8 @@ def test_a_failure_leaves_nothing_on_the_destination(row):
 
 OWNERS: dict[str, str] = {}
 """Whose each server's files are, on the storage of all hosts of SharingDriver."""
+LENDERS: dict[str, str] = {}
+"""Who gets them back."""
 
 
 class SharingMoves(Moves):
@@ -111,13 +116,12 @@ class SharingMoves(Moves):
     def reaches(self, server_id):
         return server_id in OWNERS
 
-    def live(self):
-        return self
-
-    def entrust(self, server_id, host, plan):
-        assert not plan["block"]
-        OWNERS[server_id] = host
+    def borrow(self, server_id, host):
+        OWNERS[server_id], LENDERS[server_id] = self._driver.host, host
         self._driver.hypervisor.bases_by_server.setdefault(server_id, frozenset())
+
+    def keep(self, server_id):
+        LENDERS.pop(server_id, None)
 
 
 class SharingDriver(FakeDriver):
@@ -125,18 +129,20 @@ class SharingDriver(FakeDriver):
 
     def __init__(self, host, **rest):
         super().__init__(host, **rest)
-        self._host, self._moves = host, SharingMoves(self)
+        self.host, self._moves = host, SharingMoves(self)
 
     def guest_files(self):
-        return {server_id for server_id, owner in OWNERS.items() if owner == self._host}
+        return {server_id for server_id, owner in OWNERS.items() if owner == self.host}
 
     def delete_disks(self, server_id):
-        if OWNERS.get(server_id, self._host) == self._host:
-            OWNERS.pop(server_id, None)
+        if OWNERS.get(server_id) == self.host and server_id in LENDERS:
+            OWNERS[server_id] = LENDERS.pop(server_id)
+        elif OWNERS.get(server_id) == self.host:
+            del OWNERS[server_id]
 
     def create_disks(self, guest, fetch):
         assert guest.server_id not in OWNERS, "disks were made where some were"
-        OWNERS[guest.server_id] = self._host
+        OWNERS[guest.server_id] = self.host
         super().create_disks(guest, fetch)
 
     def start_guest(self, guest):
@@ -148,6 +154,7 @@ class SharingDriver(FakeDriver):
 @pytest.fixture
 def sharing(row):
     OWNERS.clear()
+    LENDERS.clear()
     for name in ("a", "b", "c"):
         row.start(name, SharingDriver)
     return row
@@ -159,7 +166,7 @@ def test_disks_that_both_hosts_see_stay(sharing, asked):
     assert OWNERS == {server_id: "a"}
     die(sharing, "a")
     assert ask(sharing, server_id, host="b", shared=asked).host == "b"
-    assert OWNERS == {server_id: "b"}
+    assert OWNERS == {server_id: "b"} and not LENDERS
     sharing.start("a", SharingDriver)
     Watcher(sharing.workers["a"]).come_back()
     assert OWNERS == {server_id: "b"} and sharing.runs_at(server_id) == ["b"]
@@ -180,3 +187,60 @@ def test_what_fails_with_shared_disks_leaves_them_to_their_host(sharing):
     sharing.start("b", Both)
     assert ask(sharing, server_id, host="b").vm_state == "error"
     assert OWNERS == {server_id: "a"} and sharing.leftovers("b") == []
+
+
+def taken(sharing, monkeypatch):
+    """A server of a dead host whose disks another one has taken; then that one dies, before anything says that the server is there."""
+    server_id = sharing.boot()
+    die(sharing, "a")
+
+    def reached(point):
+        if point == "evacuate.addresses":
+            # Who is dead undoes nothing.
+            for worker in sharing.workers.values():
+                worker.shop.driver.delete_disks = worker.shop.driver.destroy_guest = lambda server_id: None
+        if point == "evacuate.guest":
+            raise concurrency.Cancelled
+    monkeypatch.setattr(evacuate_, "hooks", types.SimpleNamespace(reached=reached))
+    server = ask(sharing, server_id)
+    monkeypatch.undo()
+    assert server.task_host in ("b", "c") and OWNERS == {server_id: server.task_host} and LENDERS == {server_id: "a"}
+    die(sharing, server.task_host)
+    sharing.sweep()
+    return server_id, server.task_host
+
+
+def test_who_took_shared_disks_and_died_is_named(sharing, monkeypatch):
+    server_id, dead = taken(sharing, monkeypatch)
+    other = {"b": "c", "c": "b"}[dead]
+    server = sharing.find(server_id)
+    assert (server.host, server.vm_state, server.task_id) == ("a", "error", None) and not sharing.move(server_id).open
+    assert fault(sharing, server_id).startswith(f"Host {dead} went down when it had the server's disks on shared storage: make sure that it is off")
+    assert ask(sharing, server_id).host == other
+    assert OWNERS == {server_id: other} and not LENDERS and set(sharing.held(server_id)) == {other}
+    sharing.start(dead, SharingDriver)
+    Watcher(sharing.workers[dead]).come_back()
+    assert OWNERS == {server_id: other} and sharing.runs_at(server_id) == ["a", other]
+
+
+def test_who_took_shared_disks_and_returns_gives_them_back(sharing, monkeypatch):
+    server_id, dead = taken(sharing, monkeypatch)
+    with sharing.db.write() as tx:
+        hosts.set_service(tx, hosts.COMPUTE, dead, forced_down=False)
+    sharing.start(dead, SharingDriver)
+    Watcher(sharing.workers[dead]).come_back()
+    assert OWNERS == {server_id: "a"} and not LENDERS and sharing.runs_at(server_id) == ["a"]
+    assert ask(sharing, server_id, host=dead).host == dead
+    assert OWNERS == {server_id: dead} and not LENDERS
+
+
+def test_what_is_lent_is_kept_once_the_server_is_here(sharing, monkeypatch):
+    server_id = sharing.boot()
+    die(sharing, "a")
+    with monkeypatch.context() as patched:
+        patched.setattr(SharingMoves, "keep", lambda self, server_id: None)
+        assert ask(sharing, server_id, host="b").host == "b"
+    assert LENDERS == {server_id: "a"}
+    sharing.start("b", SharingDriver)
+    Watcher(sharing.workers["b"]).come_back()
+    assert OWNERS == {server_id: "b"} and not LENDERS

@@ -250,3 +250,17 @@ def test_files_that_hosts_share_belong_to_one_of_them(tmp_path):
     assert folder.exists() and there.server_ids() == {"s1"}
     there.delete("s1")
     assert not folder.exists() and not here.reaches("s1")
+
+
+def test_files_that_were_lent_go_back_and_are_not_removed(tmp_path):
+    disks.prepare_folders(str(tmp_path))
+    ours, theirs = (disks.DiskStore(str(tmp_path), host) for host in ("b", "a"))
+    theirs.create(guest(), fetch)
+    ours.own("s1", lender="a")
+    assert (ours.server_ids(), theirs.server_ids(), ours.owner("s1")) == ({"s1"}, set(), "b")
+    ours.delete("s1")
+    assert (ours.server_ids(), theirs.server_ids(), theirs.owner("s1")) == (set(), {"s1"}, "a") and (tmp_path / "servers/s1/disk").exists()
+    ours.own("s1", lender="a")
+    ours.own("s1")
+    ours.delete("s1")
+    assert not ours.reaches("s1")
