@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from nova_lite import clock, concurrency, exception, hooks, log
 from nova_lite.compute.worker import leftovers, power, put_back
+from nova_lite.compute.worker.fence import fenced
 from nova_lite.compute.worker.job import Job, Workshop
 from nova_lite.compute.worker.transfer import DiskServer
 from nova_lite.context import RequestContext
@@ -26,10 +27,10 @@ class _Departure:
 
 
 class Departures:
-    """``disks``: where the others read; ``is_busy(server_id)``: whether a task of the server runs here."""
+    """``epoch``: the worker's; ``disks``: where the others read; ``is_busy(server_id)``: whether a task of the server runs here."""
 
-    def __init__(self, shop: Workshop, disks: DiskServer, is_busy: Callable[[str], bool]):
-        self._shop, self._disks, self._is_busy = shop, disks, is_busy
+    def __init__(self, shop: Workshop, epoch: int, disks: DiskServer, is_busy: Callable[[str], bool]):
+        self._shop, self._epoch, self._disks, self._is_busy = shop, epoch, disks, is_busy
 
     def let_go(self, ctx: RequestContext, *, server_id: str, token: str, at_once: bool = False) -> str | None:
         """See interfaces.departures. Raises TaskLost, Unavailable (the port for the disks), HypervisorError."""
@@ -48,7 +49,7 @@ class Departures:
             server = servers_.with_task(tx, server_id, token)
         if server is None or server.host != self._shop.host or servers_.runs_at(server) == self._shop.host:
             raise exception.TaskLost(token=token, server_id=server_id)
-        job = Job(self._shop, ctx, server, token, clock.now())
+        job = Job(fenced(self._shop, self._epoch, server_id, token), ctx, server, token, clock.now())
         departure = self._shop.departing[server_id] = _Departure(token)
         departure.task = concurrency.spawn(self._end, job, departure, at_once)
         return departure
@@ -59,9 +60,9 @@ class Departures:
             if not at_once:
                 power.stop(job)
             hooks.reached("departure.stopped")
-            self._shop.driver.destroy_guest(server_id)
+            job.shop.driver.destroy_guest(server_id)
             if put_back.is_marked(self._shop, job.server):
-                self._shop.driver.swap_disks(server_id, back=True)
+                job.shop.driver.swap_disks(server_id, back=True)
         except Exception as error:
             LOG.exception("the guest of server %s, which moves away, could not be ended", server_id)
             departure.error = error

@@ -1,7 +1,8 @@
 """The fence between this worker and whoever took over what it had: a newer start on the same host, or another host.
 
 A process that was frozen or cut off goes on later as if no time had passed. So each task has its driver behind a fence: what changes anything asks
-first whether this worker is still its host's, what starts a guest asks for the task too, before and after.
+first whether this worker is still its host's, what starts a guest asks for the task too, before and after. So does what moves guests
+(virt.moves): what sends one away, takes one in, or says whose its files are, asks for the task.
 """
 import contextlib
 import dataclasses
@@ -15,8 +16,12 @@ from nova_lite.db import hosts as hosts_
 from nova_lite.db import servers as servers_
 
 LOG = log.get(__name__)
-READS = frozenset({"inventory", "guests", "guest_files", "power_state", "console_output", "console", "diagnostics", "moves"})
+READS = frozenset({"inventory", "guests", "guest_files", "power_state", "console_output", "console", "diagnostics"})
 STARTS = frozenset({"start_guest", "reboot_hard", "reboot_soft", "unpause_guest"})
+PARTS = frozenset({"moves", "live", "copies"})
+"""What gives out a part of the contract."""
+MOVES_LOOK = frozenset({"reaches", "check", "presence", "farewell", "files", "read"})
+MOVES_SEND = frozenset({"borrow", "receive", "migrate", "entrust"})
 PROOF_SECONDS = 0.1
 """How long an answer holds for changes that start nothing: they take as long themselves, and nobody asks in their midst. A frozen process's
 clock goes on, so that it has no proof when it thaws."""
@@ -41,9 +46,12 @@ class FencedDriver:
         method = getattr(self._shop.driver, name)
         if name in READS:
             return method
-        return functools.partial(self._start if name in STARTS else self._change, method)
+        if name in PARTS:
+            return lambda: FencedPart(self, method())
+        return functools.partial(self._start if name in STARTS else self.change, method)
 
-    def _change(self, method, *args, **kwargs):
+    def change(self, method, *args, **kwargs):
+        """Call what only the host's latest worker may do. Raises TaskLost."""
         asked_at = clock.monotonic()
         if asked_at - self._proven_at > PROOF_SECONDS:
             try:
@@ -55,6 +63,11 @@ class FencedDriver:
             if not current:
                 raise exception.TaskLost(token=self._token, server_id=self._server_id)
             self._proven_at = asked_at
+        return method(*args, **kwargs)
+
+    def send(self, method, *args, **kwargs):
+        """Call what only the holder of the task may do, on the host's latest worker. Raises TaskLost."""
+        self._check()
         return method(*args, **kwargs)
 
     def _start(self, method, *args, **kwargs):
@@ -94,3 +107,18 @@ class FencedDriver:
         with self._shop.db.read() as tx:
             server = servers_.find(tx, self._server_id)
         return server is not None and self._shop.host in (server.host, servers_.runs_at(server))
+
+
+class FencedPart:
+    """As a part of the driver contract (virt.moves, virt.live, virt.copies), behind the fence of one task."""
+
+    def __init__(self, fence: FencedDriver, part):
+        self._fence, self._part = fence, part
+
+    def __getattr__(self, name: str):
+        method = getattr(self._part, name)
+        if name in PARTS:
+            return lambda: FencedPart(self._fence, method())
+        if name in MOVES_LOOK:
+            return method
+        return functools.partial(self._fence.send if name in MOVES_SEND else self._fence.change, method)

@@ -4,6 +4,7 @@ import dataclasses
 from nova_lite import clock, concurrency, exception, hooks, log
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
+from nova_lite.compute.worker.fence import fenced
 from nova_lite.compute.worker.job import Job, Workshop
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
@@ -24,10 +25,10 @@ class _Preparation:
 
 
 class LiveArrivals:
-    """Endpoint of LiveInterface on one host."""
+    """Endpoint of LiveInterface on one host. ``epoch``: the worker's."""
 
-    def __init__(self, shop: Workshop):
-        self._shop = shop
+    def __init__(self, shop: Workshop, epoch: int):
+        self._shop, self._epoch = shop, epoch
         self._preparing: dict[str, _Preparation] = {}
 
     @property
@@ -39,7 +40,7 @@ class LiveArrivals:
             server = servers_.with_task(tx, server_id, token)
         if server is None or server.host == self._shop.host:
             raise exception.TaskLost(token=token, server_id=server_id)
-        return Job(self._shop, ctx, server, token, clock.now())
+        return Job(fenced(self._shop, self._epoch, server_id, token), ctx, server, token, clock.now())
 
     def check(self, ctx: RequestContext, *, server_id: str, token: str, offer: dict, block: bool | None, over_commit: bool) -> dict:
         """See interfaces.live."""
@@ -65,7 +66,7 @@ class LiveArrivals:
         try:
             guest, nics = job_.description(job)
             job_.prepare_networks(job, nics)
-            mine.place = self._live.receive(guest, offer, plan, self._shop.fetch)
+            mine.place = job.shop.driver.moves().live().receive(guest, offer, plan, self._shop.fetch)
             hooks.reached("live_migration.received")
         except Exception as error:
             LOG.warning("server %s cannot be received here: %s", job.server.id, error)
@@ -84,8 +85,7 @@ class LiveArrivals:
 
     def discard(self, ctx: RequestContext, *, server_id: str, token: str, plan: dict) -> None:
         """See interfaces.live."""
-        self._job(ctx, server_id, token)
-        discard(self._shop, ctx, server_id, plan)
+        discard(self._job(ctx, server_id, token).shop, ctx, server_id, plan)
 
 
 def discard(shop: Workshop, ctx: RequestContext, server_id: str, plan: dict) -> None:

@@ -85,10 +85,10 @@ class Row:
         shop = Workshop(self.db, name, driver, network, self.scheduler, self.fetch, None, compute=self.compute,
                         departures=Wire(self._departures, ("forget",), self.cut, self._tasks), channel=Channel(),
                         peers=Wire(self._arrivals, (), self.cut, self._tasks))
-        self._arrivals[name] = LiveArrivals(shop)
+        self._arrivals[name] = LiveArrivals(shop, epoch)
         self.workers[name] = ComputeWorker(shop, epoch)
         self._servers.append(DiskServer(self.db, driver, name, shop.channel))
-        self._departures[name] = Departures(shop, self._servers[-1], self.workers[name].is_busy)
+        self._departures[name] = Departures(shop, epoch, self._servers[-1], self.workers[name].is_busy)
         self.cut.discard(name)
 
     def fetch(self, image_id: str):

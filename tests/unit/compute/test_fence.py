@@ -17,7 +17,10 @@ from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.db.engine import Database
 from nova_lite.virt import types
+from nova_lite.virt.copies import Copies
 from nova_lite.virt.fake import FakeDriver
+from nova_lite.virt.live import Live, Presence
+from nova_lite.virt.moves import Moves
 from nova_lite.virt.types import PowerState
 
 CTX = RequestContext(user_id="u", project_id="p", roles=("admin",))
@@ -89,6 +92,51 @@ def site(tmp_path):
     made = Site(tmp_path)
     yield made
     made.db.close()
+
+
+MOVES = {"keep": ("s",), "borrow": ("s", "b"), "live.offer": ("g",), "live.withdraw": ("s",), "live.receive": ("g", {}, {}, None),
+         "live.migrate": ("g", {}, {}, None), "live.halt": ("s",), "live.entrust": ("s", "b", {}), "live.settle": ("s", {}),
+         "live.discard": ("s", {}), "copies.prepare": ("g", None), "copies.receive": ("g", "k", [], None, None)}
+"""What changes something, with arguments that no driver must ever see."""
+LOOKS = {"reaches", "live.check", "live.presence", "live.farewell", "copies.files", "copies.read"}
+OF_THE_TASK = {"borrow", "live.receive", "live.migrate", "live.entrust", "copies.receive"}
+
+
+def call(driver, name, arguments):
+    part, _, method = name.rpartition(".")
+    moves = driver.moves()
+    return getattr(getattr(moves, part)() if part else moves, method)(*arguments)
+
+
+def test_every_part_of_a_move_is_before_or_behind_the_fence():
+    declared = {name for name in vars(Moves) if not name.startswith("_")} - {"live", "copies"}
+    declared |= {f"{part}.{name}" for part, of in (("live", Live), ("copies", Copies)) for name in of.__abstractmethods__}
+    assert declared == {*MOVES, *LOOKS} and not MOVES.keys() & LOOKS
+
+
+@pytest.mark.parametrize("name", sorted(MOVES))
+def test_a_worker_that_was_replaced_moves_nothing(site, name):
+    server_id = site.server()
+    driver = site.fenced(server_id, site.begin(server_id))
+    site.start_worker()
+    with pytest.raises(exception.TaskLost):
+        call(driver, name, MOVES[name])
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_TASK))
+def test_a_task_that_is_lost_moves_nothing(site, name):
+    server_id = site.server()
+    driver = site.fenced(server_id, site.begin(server_id))
+    site.change(server_id, task_id="another")
+    with pytest.raises(exception.TaskLost):
+        call(driver, name, MOVES[name])
+
+
+def test_what_only_looks_asks_nobody(site):
+    server_id = site.server()
+    driver = site.fenced(server_id, site.begin(server_id))
+    site.start_worker()
+    assert driver.moves().reaches(server_id) and driver.moves().live().presence(server_id) == Presence.HERE
 
 
 # ---- the fence -------------------------------------------------------------------------------------------------------------------
