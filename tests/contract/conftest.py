@@ -1,7 +1,24 @@
-"""The machines that suites for all drivers run on: the fake one, and libvirt with guests that boot."""
+"""What suites run on: each database, new and empty; the machines of all drivers: the fake one, and libvirt with guests that boot."""
 import pytest
 
+from nova_lite.db.engine import Database
 from tests.contract.virt_sites import FakeSite, LibvirtSite
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def database_url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/contract.db"
+    return request.getfixturevalue(request.param).fresh_database()
+
+
+@pytest.fixture
+def db(database_url):
+    """With all tables."""
+    db = Database(database_url)
+    db.create_all()
+    yield db
+    db.close()
 
 
 @pytest.fixture(scope="module")

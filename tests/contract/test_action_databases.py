@@ -4,22 +4,17 @@ import pytest
 from nova_lite import clock
 from nova_lite.context import RequestContext
 from nova_lite.db import servers as servers_
-from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
 
 CTX = RequestContext(request_id="req-1", user_id="u", project_id="p")
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def db(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/state.db" if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    db = Database(url)
-    db.create_all()
+@pytest.fixture
+def db(db):
     with db.write() as tx:
         tx.add(Server(id="s", project_id="p", user_id="u", reservation_id="r", name="s", hostname="s", vm_state="active", flavorid="1", flavor={},
                       changed_at=clock.now()))
-    yield db
-    db.close()
+    return db
 
 
 def test_an_action_keeps_every_event_and_its_first_end(db):

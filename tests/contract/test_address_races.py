@@ -46,13 +46,6 @@ print(len(full))
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state.db"
-    return request.getfixturevalue(request.param).fresh_database()
-
-
 def make_network(db, cidr: str) -> str:
     span = ipam.network_of(cidr)
     with db.write() as tx:

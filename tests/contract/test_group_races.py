@@ -4,12 +4,10 @@ import sys
 import uuid
 from collections import Counter
 
-import pytest
 import sqlalchemy as sa
 
 from nova_lite import clock
 from nova_lite.db import allocations, hosts, servergroups
-from nova_lite.db.engine import Database
 from nova_lite.db.models import Server, ServerGroup
 
 PROCESSES, EACH, HOSTS = 4, 6, 12
@@ -39,15 +37,6 @@ def place(pair):
 
 concurrency.map_parallel(place, list(enumerate(sys.argv[2:])))
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def db(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/state.db" if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    db = Database(url)
-    db.create_all()
-    yield db
-    db.close()
 
 
 def furnish(db) -> dict[str, int]:

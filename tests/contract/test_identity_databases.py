@@ -5,10 +5,9 @@ from nova_lite import concurrency
 from tests.unit.identity import identity_cloud
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def deps(request, tmp_path):
-    url = None if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    deps = identity_cloud.make_deps(tmp_path, database=url)
+@pytest.fixture
+def deps(database_url, tmp_path):
+    deps = identity_cloud.make_deps(tmp_path, database=database_url)
     yield deps
     deps.db.close()
 

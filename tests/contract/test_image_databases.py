@@ -6,10 +6,9 @@ from nova_lite.image.actions import data, images
 from tests.unit.image import image_cloud
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def deps(request, tmp_path):
-    url = None if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    deps = image_cloud.make_deps(tmp_path, database=url)
+@pytest.fixture
+def deps(database_url, tmp_path):
+    deps = image_cloud.make_deps(tmp_path, database=database_url)
     yield deps
     deps.db.close()
 

@@ -18,15 +18,8 @@ migrate.upgrade(Database(sys.argv[1]))
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state.db"
-    return request.getfixturevalue(request.param).fresh_database()
-
-
-def test_an_empty_database_gets_the_models_tables(url):
-    db = Database(url)
+def test_an_empty_database_gets_the_models_tables(database_url):
+    db = Database(database_url)
     assert migrate.current(db) is None
     migrate.upgrade(db)
     assert migrate.current(db) == migrate.head()
@@ -36,8 +29,8 @@ def test_an_empty_database_gets_the_models_tables(url):
     db.close()
 
 
-def test_a_process_of_its_own_migrates(url):
-    db = Database(url)
+def test_a_process_of_its_own_migrates(database_url):
+    db = Database(database_url)
     migrate.upgrade_apart(db)
     assert migrate.current(db) == migrate.head() == "0001"
     migrate.upgrade_apart(db)
@@ -48,12 +41,12 @@ def test_a_process_of_its_own_migrates(url):
     db.close()
 
 
-def test_two_processes_migrate_at_once(url):
-    processes = [subprocess.Popen([sys.executable, "-c", RUN, url], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+def test_two_processes_migrate_at_once(database_url):
+    processes = [subprocess.Popen([sys.executable, "-c", RUN, database_url], stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    db = Database(url)
+    db = Database(database_url)
     assert migrate.current(db) == migrate.head()
     db.close()
 

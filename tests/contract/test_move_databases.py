@@ -6,23 +6,18 @@ import pytest
 from nova_lite import clock, exception
 from nova_lite.context import RequestContext
 from nova_lite.db import moves as moves_
-from nova_lite.db.engine import Database
 from nova_lite.db.models import Server
 
 CTX = RequestContext(request_id="req-1", user_id="u", project_id="p")
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def db(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/state.db" if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    db = Database(url)
-    db.create_all()
+@pytest.fixture
+def db(db):
     with db.write() as tx:
         for name in ("s1", "s2"):
             tx.add(Server(id=name, project_id="p", user_id="u", reservation_id="r", name=name, hostname=name, vm_state="active", flavorid="1",
                           flavor={"id": 7}, changed_at=clock.now(), host="a", node="node-a"))
-    yield db
-    db.close()
+    return db
 
 
 def add(db, server_id, type_=moves_.MIGRATION, ctx=CTX, ended=None, **changes):

@@ -15,10 +15,9 @@ _spec.loader.exec_module(network_client)
 ADMIN = {"roles": ("admin",)}
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def client(request, tmp_path):
-    url = None if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    client = network_client.NetworkClient(tmp_path, url)
+@pytest.fixture
+def client(database_url, tmp_path):
+    client = network_client.NetworkClient(tmp_path, database_url)
     yield client
     client.db.close()
 

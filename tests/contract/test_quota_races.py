@@ -3,8 +3,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from nova_lite.compute import quota
 from nova_lite.db import hosts, quotas
 from nova_lite.db.engine import Database
@@ -42,13 +40,6 @@ def race(_):
 
 print(sum(concurrency.map_parallel(race, range(threads))))
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state.db"
-    return request.getfixturevalue(request.param).fresh_database()
 
 
 def test_takers_race_for_a_limit(database_url):
