@@ -149,6 +149,8 @@ COMPUTE = (
     ("os_compute_api:os-quota-class-sets:update", "admin", "Set a quota class"),
     ("os_compute_api:os-simple-tenant-usage:list", "admin", "Show what every project used"),
     ("os_compute_api:os-simple-tenant-usage:show", "reader", "Show what a project used"),
+    ("os_compute_api:os-instance-usage-audit-log:list", "admin", "List usage audits"),
+    ("os_compute_api:os-instance-usage-audit-log:show", "admin", "Show the usage audits before a moment"),
     ("os_compute_api:os-services:list", "admin", "List services"),
     ("os_compute_api:os-services:update", "admin", "Enable, disable or force down a service"),
     ("os_compute_api:os-services:delete", "admin", "Delete a service"),

@@ -27,7 +27,9 @@ FILTERS = ("AvailabilityZoneFilter", "ComputeFilter", "ComputeCapabilitiesFilter
 # Two cores that emulate guests are late with everything: a host is not down for it. Most guests of Tempest's are asked to shut down before they
 # have booted, and have to be waited for in vain.
 OPTIONS = {"service": {"report_interval": 5, "down_time": 60, "sweep_interval": 10}, "compute": {"shutdown_timeout": 8},
-           "scheduler": {"enabled_filters": ",".join(FILTERS)}, "spice": {"enabled": True}}
+           "scheduler": {"enabled_filters": ",".join(FILTERS)}, "spice": {"enabled": True},
+           # As in a cloud by default: tests go beyond them.
+           "quota": {"instances": 10, "cores": 20, "ram": 51200}}
 BRIDGE, WIRE = "guests", "tempest0"
 # Longer than hosts take to see that a network has gone.
 SETTLE = "40"

@@ -38,6 +38,7 @@ from nova_lite.api.compute import (
     servers,
     services,
     usage,
+    usage_audits,
     versions,
 )
 from nova_lite.api.compute.versions import MAXIMUM, MINIMUM
@@ -45,7 +46,7 @@ from nova_lite.api.compute.versions import MAXIMUM, MINIMUM
 MODULES = (versions, extensions, flavors, flavor_access, flavor_extra_specs, keypairs, limits, quotas, quota_classes, servers, server_actions,
            server_rebuild, server_evacuate, server_resize, server_live_migration, server_shelve, server_images, server_password, server_addresses,
            server_metadata, server_tags, server_ips, server_topology, history, migrations, diagnostics, interfaces, consoles,
-           availability_zones, services, hosts, hypervisors, aggregates, server_groups, usage, external_events, images)
+           availability_zones, services, hosts, hypervisors, aggregates, server_groups, usage, usage_audits, external_events, images)
 ROUTES = tuple(route for module in MODULES for route in module.ROUTES)
 VERSION_HEADERS = ("HTTP_OPENSTACK_API_VERSION", "HTTP_X_OPENSTACK_NOVA_API_VERSION")
 PUBLIC = (("GET", "/"), ("GET", "/v2"), ("GET", "/v2/"), ("GET", "/v2.1"), ("GET", "/v2.1/"))

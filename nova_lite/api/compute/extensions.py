@@ -40,6 +40,7 @@ EXTENSIONS = (
     ("os-hypervisor-status", "HypervisorStatus", "State and status in hypervisors."),
     ("os-hypervisors", "Hypervisors", "Compute hosts."),
     ("os-instance-actions", "InstanceActions", "What was done to a server."),
+    ("os-instance_usage_audit_log", "OSInstanceUsageAuditLog", "Usage audits of hosts."),
     ("os-keypairs", "Keypairs", "Key pairs of users."),
     ("os-multiple-create", "MultipleCreate", "Several servers in one request."),
     ("os-personality", "Personality", "Files put into a server."),
