@@ -85,6 +85,7 @@ COMPUTE = (
     ("os_compute_api:os-console-auth-tokens", "admin", "See where a console that a token opens is"),
     ("os_compute_api:os-extended-server-attributes", "admin", "See host, hypervisor and other extended attributes of servers"),
     ("compute:server:topology:index", "reader", "See the NUMA nodes of a server"),
+    ("compute:server:topology:host:index", "admin", "See on which CPUs of its host a server is"),
     ("os_compute_api:os-server-external-events:create", "service", "Say what has happened to servers"),
     ("os_compute_api:os-server-diagnostics", "admin", "See what a server's guest has used"),
     ("os_compute_api:os-lock-server:lock", "member", "Lock a server"),

@@ -34,7 +34,7 @@ def begin(tx, ctx: RequestContext, server: Server, action: str, type_: str | Non
     server's own host has nothing to put back when another fails. Raises as task.begin.
     """
     place = {"flavor": flavor, "destination": destination, "forced": forced, "excluded": list(excluded), "zone": zone,
-             "runs_at_source": runs_at_source, "both": room.both(server.flavor, flavor or server.flavor) if same_host else None,
+             "runs_at_source": runs_at_source, "both": room.both(server.flavor, flavor or server.flavor, server.image) if same_host else None,
              "leaves_nothing": leaves_nothing}
     if not same_host and server.host is not None:
         place["excluded"].append(server.host)
@@ -79,7 +79,7 @@ def _leave_destination(tx, server: Server) -> None:
     """Give back the room that the move has taken."""
     to = server.task_detail.get("to")
     if to and to["host"] == server.host:
-        allocations.change(tx, server.id, server.host, **room.room(server.flavor), only=server.flavorid)
+        allocations.change(tx, server.id, server.host, **room.room(server.flavor, server.image), only=server.flavorid)
     elif to:
         allocations.release(tx, server.id, to["host"])
 
@@ -120,7 +120,7 @@ def settle(tx, server: Server, vm_state: str) -> None:
         return
     for host in {move.source_host, move.dest_host} - {server.host, None}:
         allocations.release(tx, server.id, host)
-    allocations.change(tx, server.id, server.host, **room.room(server.flavor), only=server.flavorid)
+    allocations.change(tx, server.id, server.host, **room.room(server.flavor, server.image), only=server.flavorid)
     server_ports.bind(tx, server.id, server.host)
     moves_.end(tx, server.id, "error")
 

@@ -77,7 +77,7 @@ def confirm(job: Job) -> None:
     shop.driver.trim_disks(job_.description(job)[0])
     running = shop.driver.guests().get(server.id) == PowerState.RUNNING
     with shop.db.write() as tx:
-        allocations.change(tx, server.id, shop.host, **room.room(server.flavor), only=server.flavorid)
+        allocations.change(tx, server.id, shop.host, **room.room(server.flavor, server.image), only=server.flavorid)
         moves_.end(tx, server.id, "confirmed")
         task.finish(tx, server, job.token, shop.host, job.started, "compute_confirm_resize",
                     vm_state=states.ACTIVE if running else states.STOPPED)
@@ -100,7 +100,7 @@ def revert(job: Job) -> None:
         start(job, guest, nics)
     with shop.db.write() as tx:
         count(tx, job, server.flavor, memo["flavor"])
-        allocations.change(tx, server.id, shop.host, **room.room(memo["flavor"]), only=memo["flavor"]["flavorid"])
+        allocations.change(tx, server.id, shop.host, **room.room(memo["flavor"], server.image), only=memo["flavor"]["flavorid"])
         moves_.end(tx, server.id, "reverted")
         task.finish(tx, server, job.token, shop.host, job.started, "compute_finish_revert_resize", **changes, vm_state=memo["vm_state"],
                     launched_at=clock.now(), power_state=int(PowerState.RUNNING if ran else PowerState.SHUTDOWN))

@@ -66,20 +66,24 @@ class Request:
         image, request = image or NO_ITEMS, request or NO_ITEMS
         destination = request.get("destination") or NO_ITEMS
         properties = {LEGACY_PROPERTIES.get(name, name): value for name, value in (image.get("properties") or NO_ITEMS).items()}
+        need = Need.of(flavor, properties, options or Options())
         return cls(
-            **amounts(flavor),
+            **amounts(flavor, 0 if need is None else need.dedicated),
             zone=request.get("availability_zone") or default_zone, project_id=project_id,
             force_host=request.get("force_host"), force_node=request.get("force_node"),
             host=destination.get("host"), node=destination.get("node"), excluded=frozenset(request.get("excluded") or ()),
             flavor_name=flavor.get("name") or "", image_id=image_id, image=properties,
             extra_specs=flavor.get("extra_specs") or NO_ITEMS, hints=request.get("hints") or NO_ITEMS,
-            server_hosts=server_hosts, group=group, extras=Need.of(flavor, properties, options or Options()))
+            server_hosts=server_hosts, group=group, extras=need)
 
 
-def amounts(flavor: Mapping) -> dict[str, int]:
-    """vCPUs, MB of RAM, GB of disk that a server of the flavor takes; its extra specs may say otherwise (``resources:VCPU=0``)."""
+def amounts(flavor: Mapping, dedicated: int = 0) -> dict[str, int]:
+    """vCPUs, MB of RAM, GB of disk that a server of the flavor takes; its extra specs may say otherwise (``resources:VCPU=0``).
+
+    ``dedicated``: how many of its vCPUs are dedicated ones, which are counted elsewhere.
+    """
     said = resources.said(flavor.get("extra_specs") or NO_ITEMS)
-    own = {"vcpus": int(flavor["vcpus"]), "memory_mb": int(flavor["memory_mb"]), "disk_gb": disk_gb(flavor)}
+    own = {"vcpus": int(flavor["vcpus"]) - dedicated, "memory_mb": int(flavor["memory_mb"]), "disk_gb": disk_gb(flavor)}
     return own | {column: said[name] for name, column in resources.COLUMNS.items() if name in said}
 
 
