@@ -3,6 +3,7 @@ import stevedore
 
 from nova_lite import concurrency, exception, log
 from nova_lite.cmd import daemons, fakes
+from nova_lite.cmd.inventory import Inventory
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute.worker import delete, lost_moves, put_back, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
@@ -13,7 +14,6 @@ from nova_lite.compute.worker.manager import ComputeWorker
 from nova_lite.compute.worker.monitor import Monitor
 from nova_lite.compute.worker.transfer import Channel, DiskServer
 from nova_lite.compute.worker.watch import Watcher
-from nova_lite.db import hosts as hosts_
 from nova_lite.interfaces.compute import ComputeInterface
 from nova_lite.interfaces.departures import DepartureInterface
 from nova_lite.interfaces.live import LiveInterface
@@ -22,7 +22,6 @@ from nova_lite.rpc import client as client_
 from nova_lite.service.daemon import Daemon
 
 LOG = log.get(__name__)
-GB_IN_MB = 1024
 
 
 def compute(here: Site, fetch, images) -> list[Daemon]:
@@ -65,7 +64,8 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon.on_start(watcher.come_back)
     daemon.on_return(watcher.come_back)
     monitor = Monitor() if "cpu" in conf.compute.compute_monitors else None
-    daemon.on_start(lambda: put_inventory(here, driver, host, epoch, monitor))
+    inventory = Inventory(here, driver, host, epoch, monitor)
+    daemon.on_start(inventory.put)
     daemon.on_start(lambda: put_back.at_start(shop))
     daemon.every(conf.service.sweep_interval, lambda: lost_moves.settle(worker))
     daemon.on_start(lambda: worker.sweep(starting=True))
@@ -74,7 +74,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemons.serve(here, daemon, ComputeInterface, worker, host)
     daemons.serve(here, daemon, LiveInterface, arrivals, host)
     daemons.serve(here, daemon, DepartureInterface, Departures(shop, epoch, disks, worker.is_busy), host)
-    daemon.every(conf.service.report_interval * 3, lambda: put_inventory(here, driver, host, epoch, monitor))
+    daemon.every(conf.service.report_interval * 3, inventory.put)
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
     daemon.every(conf.service.sweep_interval * 6, watcher.remove_leftovers)
@@ -95,20 +95,6 @@ def _channel(conf) -> Channel:
 
 def _turns(count: int) -> concurrency.Semaphore | None:
     return concurrency.Semaphore(count) if count else None
-
-
-def put_inventory(here: Site, driver, host: str, epoch: int, monitor: Monitor | None = None) -> None:
-    """Tell the database what the host has, and with a monitor how busy it is."""
-    found, conf = driver.inventory(), here.conf
-    with here.db.write() as tx:
-        hosts_.put_inventory(
-            tx, host, epoch, hypervisor_hostname=found.hypervisor_hostname, hypervisor_type=found.hypervisor_type,
-            hypervisor_version=found.hypervisor_version, host_ip=conf.my_ip, vcpus=found.vcpus, memory_mb=found.memory_mb, disk_gb=found.disk_gb,
-            disk_available_gb=found.disk_available_gb, vcpus_reserved=conf.compute.reserved_host_cpus,
-            memory_mb_reserved=conf.compute.reserved_host_memory_mb, disk_gb_reserved=-(-conf.compute.reserved_host_disk_mb // GB_IN_MB),
-            vcpu_ratio=conf.compute.cpu_allocation_ratio, memory_ratio=conf.compute.ram_allocation_ratio,
-            disk_ratio=conf.compute.disk_allocation_ratio, cpu_info=found.cpu_info, supported=[list(item) for item in found.supported],
-            traits=list(found.traits), metrics=monitor.cpu() if monitor is not None else {})
 
 
 def _driver(conf, host: str, machines: dict):
@@ -133,5 +119,5 @@ def _driver(conf, host: str, machines: dict):
             chosen.live_migration_permit_post_copy, chosen.live_migration_with_native_tls)
         return plugin(LibvirtSettings(live=live, host=host, state_path=conf.state_path, uri=chosen.connection_uri, virt_type=chosen.virt_type,
                                       host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or "", vnc=conf.vnc.enabled,
-                                      spice=conf.spice.enabled, cpus=cpus))
+                                      spice=conf.spice.enabled, cpus=cpus, pci=bool(conf.pci.device_spec)))
     return plugin(host)

@@ -15,6 +15,11 @@ def moment(tx: orm.Session) -> datetime.datetime:
     return tx.scalar(sa.select(now()))
 
 
+def uuid_of(tx: orm.Session, host: str) -> str | None:
+    """The UUID of a host; None for one that never told what it has."""
+    return tx.scalar(sa.select(Host.uuid).where(Host.name == host))
+
+
 def servers_of(tx: orm.Session, hosts: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     """(id, name) of the living servers of each of these hosts."""
     found: dict[str, list[tuple[str, str]]] = {host: [] for host in hosts}

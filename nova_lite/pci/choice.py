@@ -21,7 +21,7 @@ def free(devices: Iterable[Mapping], used: Collection[str]) -> list[Mapping]:
 
 def choose(devices: Iterable[Mapping], used: Collection[str], asks: Sequence[Ask], nodes: Collection[int] | None = None,
            sockets: Mapping[int, int] | None = None) -> list[dict] | None:
-    """``[{"address", "alias"}]`` in the order asked; None where the devices do not suffice.
+    """``[{"address", "alias"}]`` in the order asked, with ``"managed": False`` where it is tagged so; None where the devices do not suffice.
 
     ``nodes``: the host's NUMA nodes that the guest lies on, None: on all. ``sockets``: of each node, where the host tells.
     """
@@ -38,14 +38,17 @@ def choose(devices: Iterable[Mapping], used: Collection[str], asks: Sequence[Ask
         for number, address in zip(slots, chosen, strict=True):
             found.setdefault(number, []).append(address)
         left = free(left, chosen)
-    return [{"address": address, "alias": ask.alias} for number, ask in enumerate(asks) for address in found.get(number, ())]
+    unmanaged = {device["address"] for device in devices if device.get("managed") == "false"}
+    return [{"address": address, "alias": ask.alias, **({"managed": False} if address in unmanaged else {})}
+            for number, ask in enumerate(asks) for address in found.get(number, ())]
 
 
 def _options(devices, ask: Ask, nodes, sockets, busy) -> list[str]:
     """Addresses that would do, best first: near ones, then virtual functions beside others that are used, so that whole devices stay whole."""
     near = _near(ask.policy, nodes, sockets)
     fitting = [device for device in devices if _suits(device, ask) and (near is None or device.get("numa_node", NOWHERE) in near)]
-    fitting.sort(key=lambda device: (bool(nodes) and device.get("numa_node", NOWHERE) not in nodes, device.get("parent") not in busy, device["address"]))
+    fitting.sort(key=lambda device: (bool(nodes) and device.get("numa_node", NOWHERE) not in nodes, device.get("parent") not in busy,
+                                     device["address"]))
     return [device["address"] for device in fitting]
 
 

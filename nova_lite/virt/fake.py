@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from nova_lite import clock, concurrency, exception
 from nova_lite.numa import sets
 from nova_lite.numa.cells import HostCell
+from nova_lite.pci.devices import Device
 from nova_lite.virt import driver, fake_console, image_format, types
 from nova_lite.virt.fake_moves import FakeMoves
 from nova_lite.virt.image_digest import Digest
@@ -158,7 +159,8 @@ class FakeDriver(driver.Driver):
 
     def __init__(self, host: str, vcpus: int = 64, memory_mb: int = 262144, disk_gb: int = 4096, delay: float = 0.0,
                  hypervisor: FakeHypervisor | None = None, machines: dict[str, FakeHypervisor] | None = None, move_seconds: float = 0.0,
-                 cells: tuple[HostCell, ...] = (), cpus: sets.CpuSets = sets.ALL_SHARED):
+                 cells: tuple[HostCell, ...] = (), cpus: sets.CpuSets = sets.ALL_SHARED,
+                 devices: tuple[Device, ...] = ()):
         cells = sets.divide(cells, cpus)
         vcpus = sum(len(cell.shared) for cell in cells) if cpus.chosen else vcpus
         self._inventory = types.Inventory(
@@ -166,7 +168,7 @@ class FakeDriver(driver.Driver):
             disk_gb=disk_gb, disk_available_gb=disk_gb,
             cpu_info={"arch": "x86_64", "model": "Nehalem", "vendor": "Intel", "features": ["pge", "clflush"],
                       "topology": {"cells": 1, "sockets": 4, "cores": max(1, vcpus // 4), "threads": 1}},
-            supported=(("x86_64", "fake", "hvm"), ("x86_64", "qemu", "hvm"), ("x86_64", "kvm", "hvm")), cells=cells)
+            supported=(("x86_64", "fake", "hvm"), ("x86_64", "qemu", "hvm"), ("x86_64", "kvm", "hvm")), cells=cells, devices=devices)
         self._delay = delay
         self._locks: dict[str, concurrency.Lock] = {}
         self._events = concurrency.Queue()

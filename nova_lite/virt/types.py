@@ -6,6 +6,7 @@ from typing import Any
 
 from nova_lite.numa.cells import Assignment, HostCell
 from nova_lite.numa.wanted import Wanted
+from nova_lite.pci.devices import Device
 
 
 class PowerState(enum.IntEnum):
@@ -64,6 +65,14 @@ class Nic:
 
 
 @dataclasses.dataclass(frozen=True)
+class PciDevice:
+    """A device of the host: domain:bus:slot.function in hexadecimal. ``managed``: the hypervisor takes it from the host and gives it back."""
+
+    address: str
+    managed: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Guest:
     """All that a driver needs to run one server. ``properties``: image properties (``hw_*``, ``os_*``); ``extra_specs``: the flavor's.
 
@@ -87,8 +96,8 @@ class Guest:
     config_drive: dict[str, bytes] | None = None
     topology: Wanted | None = None
     lying: Assignment | None = None
-    pci: tuple[str, ...] = ()
-    """Addresses of the host's PCI devices that are the guest's."""
+    pci: tuple[PciDevice, ...] = ()
+    """The host's PCI devices that are the guest's."""
 
     @property
     def has_agent(self) -> bool:
@@ -113,6 +122,8 @@ class Inventory:
     host_ip: str = "127.0.0.1"
     cells: tuple[HostCell, ...] = ()
     """Its NUMA nodes, with the CPUs and pages that guests may have."""
+    devices: tuple[Device, ...] = ()
+    """Its PCI devices, where the driver was asked to look for them."""
 
 
 @dataclasses.dataclass(frozen=True)

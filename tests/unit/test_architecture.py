@@ -67,6 +67,7 @@ DOORS = {
     "stevedore": ("stevedore", ["cmd", "scheduler"]),
     "webob": ("webob", ["api"]),
     "wsproto": ("wsproto", ["consoleproxy"]),
+    "yaml": ("PyYAML", ["compute.worker"]),
 }
 
 TOP_LEVEL = {".ci", ".git", ".gitignore", "LICENSE", "README.md", "etc", "nova_lite", "pyproject.toml", "run_tests.sh", "setup.cfg", "tests", "tools"}

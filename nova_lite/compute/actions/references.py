@@ -13,8 +13,8 @@ from nova_lite.db import servergroups
 from nova_lite.db.models import ServerGroup
 from nova_lite.image.actions import images
 from nova_lite.network.actions import server_ports
-from nova_lite.pci import aliases
 from nova_lite.numa import wanted as topologies
+from nova_lite.pci import aliases
 
 GB = 1 << 30
 NO_IMAGE = "Can not find requested image"

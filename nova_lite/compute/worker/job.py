@@ -107,7 +107,7 @@ def describe(job: Job, nics: list[dict], groups: list[str] = ()) -> types.Guest:
                    for nic in nics),
         kernel=disks.source(boots.get("kernel_id")), ramdisk=disks.source(boots.get("ramdisk_id")),
         kernel_cmdline=properties.get("os_command_line"), properties=properties, extra_specs=flavor["extra_specs"], config_drive=drive,
-        pci=tuple(device["address"] for device in promised.get("pci", ())),
+        pci=tuple(types.PciDevice(device["address"], device.get("managed", True)) for device in promised.get("pci", ())),
         topology=topology, lying=cells.read_assignment(promised["numa"]) if "numa" in promised else None)
 
 

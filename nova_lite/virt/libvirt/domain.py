@@ -153,9 +153,10 @@ def _devices(guest, host, settings, machine, files) -> list:
     disks = drives.drives(guest, host, settings, machine, files)
     extras = optional_devices(guest, host)
     return [
-        *_controllers(guest, machine, disks, len(extras)),
+        *_controllers(guest, machine, disks, len(extras) + len(guest.pci)),
         *disks,
         *(_interface(guest, nic) for nic in guest.nics),
+        *(_host_device(device) for device in guest.pci),
         dev.Serial(log_file=files.console_log),
         *([dev.Channel(name="org.qemu.guest_agent.0")] if guest.has_agent else []),
         *_display(guest, host, settings),
@@ -175,6 +176,12 @@ def _controllers(guest, machine, disks, extras: int) -> list:
         controllers += [dev.Controller(type="pci", index=index, model="pcie-root-port")
                         for index in range(1, used + SPARE_PCI_PORTS + 1)]
     return controllers
+
+
+def _host_device(device: types.PciDevice) -> dev.HostDevice:
+    domain, bus, rest = device.address.split(":")
+    slot, function = rest.split(".")
+    return dev.HostDevice(managed=device.managed, domain=f"0x{domain}", bus=f"0x{bus}", slot=f"0x{slot}", function=f"0x{function}")
 
 
 def interface_xml(guest: types.Guest, nic: types.Nic) -> str:

@@ -7,7 +7,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, plugging, power, snapshot, suspend
+from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, pci, plugging, power, snapshot, suspend
 from nova_lite.virt.libvirt.copies import DiskCopies
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.live import LibvirtLive
@@ -79,7 +79,7 @@ class LibvirtDriver(driver.Driver):
             disk_gb=max(0, (system.f_blocks * system.f_frsize >> 30) - own.reserved_disk_gb),
             disk_available_gb=max(0, (system.f_bavail * system.f_frsize >> 30) - own.reserved_disk_gb),
             cpu_info=found.cpu, supported=tuple((found.arch, kind, "hvm") for kind in _runnable(found)),
-            cells=found.cells)
+            cells=found.cells, devices=self._watcher.connection.call(pci.devices) if own.pci else ())
 
     def _capabilities(self) -> host.HostCapabilities:
         if self._host is None:

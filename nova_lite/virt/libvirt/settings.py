@@ -37,6 +37,8 @@ class LibvirtSettings:
     """How guests move to other hosts while they run."""
     cpus: CpuSets = ALL_SHARED
     """Which CPUs and large pages guests may have, and how."""
+    pci: bool = False
+    """Whether to look for PCI devices that guests may be given."""
     reserved_vcpus: int = 0
     reserved_memory_mb: int = 0
     reserved_disk_gb: int = 0

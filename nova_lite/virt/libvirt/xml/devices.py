@@ -56,6 +56,19 @@ class Interface(Element):
     boot_rom = Value("rom/@enabled", False)
 
 
+class HostDevice(Element):
+    """A PCI device of the host, given to the guest. Managed: libvirt takes it from the host's driver and gives it back."""
+
+    tag = "hostdev"
+    mode = Value("@mode", "subsystem")
+    type = Value("@type", "pci")
+    managed = Value("@managed", True)
+    domain = Value("source/address/@domain")
+    bus = Value("source/address/@bus")
+    slot = Value("source/address/@slot")
+    function = Value("source/address/@function")
+
+
 class Serial(Element):
     """A serial port: a pty to attach to, everything also goes to a log file."""
 
