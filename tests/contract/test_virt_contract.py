@@ -48,6 +48,14 @@ def test_every_step_may_be_repeated(site):
         assert site.driver.guest_files() == set()
 
 
+def test_several_may_remove_a_guest_at_once(site):
+    for _ in range(3):
+        guest = site.run(site.guest())
+        concurrency.map_parallel(site.driver.destroy_guest, [guest.server_id] * 6, limit=6)
+        concurrency.map_parallel(site.driver.delete_disks, [guest.server_id] * 6, limit=6)
+        assert site.driver.guests() == {} and site.driver.guest_files() == set()
+
+
 def test_a_running_guest_can_be_destroyed_and_started_again(site):
     guest = site.run(site.guest())
     site.driver.destroy_guest(guest.server_id)

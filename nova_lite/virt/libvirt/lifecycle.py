@@ -196,8 +196,18 @@ def _cut(domain) -> None:
     try:
         domain.destroy()
     except libvirt.libvirtError as error:
-        if is_missing(error) or (error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not domain.isActive()):
+        if is_missing(error) or (error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and _is_off(domain)):
             return
+        raise
+
+
+def _is_off(domain) -> bool:
+    try:
+        return not domain.isActive()
+    except libvirt.libvirtError as error:
+        # Another call, of a task that was interrupted, has removed it meanwhile.
+        if is_missing(error):
+            return True
         raise
 
 
