@@ -112,7 +112,7 @@ COMPUTE = (
     cfg.StrOpt("transfer_authority", help="PEM file of who signed the other hosts' transfer_certificate; the system's authorities if not set."),
     cfg.Opt("console_port", type=PORT, default=0, help="Port of my_ip on which console proxies reach this host's guests; any free one if 0."),
     cfg.BoolOpt("resume_guests_state_on_host_boot", default=False,
-                help="Start guests that ran when the host went down, once its worker runs again; else their servers are SHUTOFF."),
+                help="Start guests that ran when the host went down, once it was booted and its worker runs; else their servers are SHUTOFF."),
     cfg.FloatOpt("power_sync_interval", default=10.0, min=0.1, help="Seconds between two comparisons of power states with the hypervisor."),
     cfg.FloatOpt("fake_delay", default=0.0, min=0, help="Seconds that each slow operation of the fake driver takes."),
     cfg.FloatOpt("fake_move_seconds", default=0.0, min=0, help="Seconds that a running guest of the fake driver takes to another host."),

@@ -1,11 +1,13 @@
 """The compute worker put together."""
+from pathlib import Path
+
 import stevedore
 
 from nova_lite import concurrency, exception, log
 from nova_lite.cmd import daemons, fakes
 from nova_lite.cmd.inventory import Inventory
 from nova_lite.cmd.wiring import Site
-from nova_lite.compute.worker import delete, lost_moves, put_back, resize, shelve
+from nova_lite.compute.worker import boots, delete, lost_moves, put_back, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.departures import Departures
 from nova_lite.compute.worker.job import Workshop
@@ -70,7 +72,8 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon.every(conf.service.sweep_interval, lambda: lost_moves.settle(worker))
     daemon.on_start(lambda: worker.sweep(starting=True))
     if conf.compute.resume_guests_state_on_host_boot:
-        daemon.on_start(watcher.resume_guests)
+        note = Path(conf.state_path, f"boot.{host}")
+        daemon.on_start(lambda: boots.resume(watcher, note, boots.boot_id()))
     daemons.serve(here, daemon, ComputeInterface, worker, host)
     daemons.serve(here, daemon, LiveInterface, arrivals, host)
     daemons.serve(here, daemon, DepartureInterface, Departures(shop, epoch, disks, worker.is_busy), host)

@@ -1,5 +1,6 @@
 """Watching the hypervisor: guests that change by themselves are told to the database, and what is no server's is removed."""
 import datetime
+from collections.abc import Callable
 
 from nova_lite import concurrency, exception, log
 from nova_lite.compute import states, task
@@ -98,15 +99,22 @@ class Watcher:
                 LOG.warning("server %s is being evacuated to %s; its guest here ends", server.id, server.task_host)
                 self._shop.driver.destroy_guest(server.id)
 
-    def resume_guests(self) -> list[str]:
-        """Start the guests that the database says run and that are off: the host was booted. Returns their ids; they start one by one."""
+    def resume_guests(self, then: Callable[[], None] = lambda: None) -> list[str]:
+        """Start the guests that the database says run and that are off: the host was booted. Returns their ids; they start a few at a time.
+
+        ``then()`` is called when all have been tried.
+        """
         guests = self._shop.driver.guests()
         with self._shop.db.read() as tx:
             servers = servers_.of_host(tx, self._shop.host)
         off = [server for server in servers if server.vm_state == states.ACTIVE and server.task_id is None and guests.get(server.id) not in ON]
         self._resuming.update(server.id for server in off)
-        concurrency.spawn_logged(concurrency.map_parallel, self._resume, off, limit=RESUMED_AT_ONCE)
+        concurrency.spawn_logged(self._resume_all, off, then)
         return [server.id for server in off]
+
+    def _resume_all(self, servers, then: Callable[[], None]) -> None:
+        concurrency.map_parallel(self._resume, servers, limit=RESUMED_AT_ONCE)
+        then()
 
     def _resume(self, server) -> None:
         ctx = RequestContext.for_service()
