@@ -10,7 +10,7 @@ from nova_lite.virt.copies import SEAL_BYTES, DiskFile
 from nova_lite.virt.fake import FakeDriver
 from nova_lite.virt.libvirt.driver import LibvirtDriver
 from nova_lite.virt.types import PowerState
-from tests.contract.virt_sites import FakeSite, LibvirtSite
+from tests.contract.virt_sites import FakeSite, LibvirtSite, with_files
 
 MARK = b"the guest wrote this" * 60000
 
@@ -166,10 +166,9 @@ def test_base_images_are_fetched_while_the_guest_still_runs(site, there):
     assert there.fetched == [image.id] and written(there, guest, len(MARK)) == MARK
 
 
+@with_files
 def test_a_base_image_that_is_gone_comes_from_the_other_host(site, there):
     guest = prepared(site)
-    if isinstance(site.driver, FakeDriver):
-        pytest.skip("fake disks hold no more than is written on them")
     content = site.images.pop(guest.disks[0].image.id)
     there.driver.moves().copies().prepare(guest, there.fetch)
     copy(site, there, guest)
@@ -194,10 +193,9 @@ def test_disks_grow_on_their_way(site, there):
     there.driver.destroy_guest(guest.server_id)
 
 
+@with_files
 def test_disks_on_storage_that_both_hosts_see_are_not_copied_over_themselves(site):
     """Copies stand in for the originals until it is for good; who keeps the files removes them, and nobody else."""
-    if isinstance(site.driver, FakeDriver):
-        pytest.skip("fake machines share nothing")
     guest = prepared(site)
     there = LibvirtDriver(dataclasses.replace(site.settings, host="h2"))
     there.start_host(lambda _event: None)

@@ -9,7 +9,7 @@ import pytest
 from nova_lite import exception
 from nova_lite.virt import types
 from nova_lite.virt.types import PowerState
-from tests.contract.virt_sites import LibvirtSite
+from tests.contract.virt_sites import with_files
 
 
 def whole(guest: types.Guest) -> types.Guest:
@@ -38,9 +38,8 @@ def test_an_image_that_cannot_be_used_leaves_nothing(site):
 
 
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
+@with_files
 def test_the_file_is_of_its_own(site, form, tmp_path):
-    if not isinstance(site, LibvirtSite):
-        pytest.skip("the fake driver has no files")
     source = tmp_path / "image"
     source.write_bytes(os.urandom(1 << 20))
     if form == "qcow2":

@@ -10,6 +10,8 @@ import uuid
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from nova_lite import clock, concurrency, exception
 from nova_lite.numa import wanted
 from nova_lite.numa.fit import fit
@@ -20,6 +22,8 @@ from nova_lite.virt.libvirt.settings import LibvirtSettings
 
 BOOT_SECONDS = 180
 CONSOLE_BYTES = 1 << 20
+with_files = pytest.mark.parametrize("machine", ["libvirt"], indirect=True)
+"""Of tests that look at the files of guests, which the fake driver has none of."""
 
 
 class Site:
