@@ -3,6 +3,7 @@
 Amounts of memory in MB, sizes of pages in KiB. ``memory_mb`` of a host's cell is its memory in small pages; its large ones are counted in ``pages``.
 """
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 
 from nova_lite.numa import cpulist
@@ -38,8 +39,15 @@ class HostCell:
 
 def read_host(found: Iterable[Mapping]) -> tuple[HostCell, ...]:
     """The cells of a host from their JSON."""
-    return tuple(HostCell(each["id"], cpulist.read(each["shared"]), cpulist.read(each["dedicated"]), tuple(map(cpulist.read, each["siblings"])),
-                          each["memory_mb"], {int(size): count for size, count in each["pages"].items()}, each["socket"]) for each in found)
+    return tuple(_cell(each["id"], each["shared"], each["dedicated"], tuple(each["siblings"]), each["memory_mb"], tuple(each["pages"].items()),
+                       each["socket"]) for each in found)
+
+
+@functools.lru_cache(4096)
+def _cell(number, shared, dedicated, siblings, memory_mb, pages, socket) -> HostCell:
+    # Hosts are alike, and are read for each decision.
+    return HostCell(number, cpulist.read(shared), cpulist.read(dedicated), tuple(map(cpulist.read, siblings)), memory_mb,
+                    {int(size): count for size, count in pages}, socket)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

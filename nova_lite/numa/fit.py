@@ -4,6 +4,7 @@ Each cell of the guest lies on another cell of the host. Dedicated CPUs belong t
 are promised as often as the host's ratios say, yet no guest is promised more than there is of them. Called by the scheduler, for each host that it
 asks about and once more where it claims.
 """
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,22 +17,22 @@ def fit(host: Sequence[HostCell], used: Mapping[int, Used], wanted: Wanted, vcpu
     return next(placements(host, used, wanted, vcpu_ratio, memory_ratio), None)
 
 
+def possible(host: Sequence[HostCell], used: Mapping[int, Used], wanted: Wanted, vcpu_ratio: float = 1.0, memory_ratio: float = 1.0) -> bool:
+    """Whether ``fit`` finds something; quicker."""
+    asked = _Question(used, wanted, vcpu_ratio, memory_ratio)
+    return any(_match(cells, asked.admits) is not None for cells in itertools.combinations(host, len(wanted.cells)))
+
+
 def placements(host: Sequence[HostCell], used: Mapping[int, Used], wanted: Wanted, vcpu_ratio: float = 1.0,
                memory_ratio: float = 1.0) -> Iterator[Assignment]:
     """One assignment for each set of the host's cells that the guest may lie on, best first."""
     order = sorted(host, key=lambda cell: _left(cell, used.get(cell.id, NOTHING), wanted))
-    found: dict[tuple[int, int], tuple[Lying, tuple[int, ...]] | None] = {}
-
-    def placing(number: int, cell: HostCell):
-        if (number, cell.id) not in found:
-            found[number, cell.id] = _place(cell, used.get(cell.id, NOTHING), wanted, number, vcpu_ratio, memory_ratio)
-        return found[number, cell.id]
-
+    asked = _Question(used, wanted, vcpu_ratio, memory_ratio)
     for cells in itertools.combinations(order, len(wanted.cells)):
-        places = _match(cells, lambda number, cell: placing(number, cell) is not None)
+        places = _match(cells, asked.admits)
         if places is not None:
-            chosen = [placing(number, cell) for number, cell in enumerate(places)]
-            yield Assignment(tuple(lying for lying, _emulator in chosen), chosen[0][1])
+            lying, emulators = zip(*(asked.lay(number, cell) for number, cell in enumerate(places)), strict=True)
+            yield Assignment(lying, emulators[0])
 
 
 def _left(cell: HostCell, used: Used, wanted: Wanted) -> tuple:
@@ -58,19 +59,37 @@ def _match(cells: Sequence[HostCell], fits) -> list[HostCell] | None:
     return [cells[place] for place in sorted(taken, key=taken.__getitem__)]
 
 
-def _place(cell: HostCell, used: Used, wanted: Wanted, number: int, vcpu_ratio: float, memory_ratio: float):
-    """One cell of the guest on one of the host: (how it lies, CPUs for the emulator), or None."""
-    guest = wanted.cells[number]
-    pages = _pages(cell, used, wanted, guest, memory_ratio)
-    if pages is None or not _floats(cell, used, guest, vcpu_ratio):
-        return None
-    spare = 1 if number == 0 and wanted.emulator == "isolate" else 0
-    count = len(guest.pinned)
-    cpus = _pick(cell, used, count, spare, wanted.threads)
-    if cpus is None:
-        return None
-    pins = dict(zip(guest.pinned, cpus[:count], strict=True))
-    return Lying(cell.id, guest.memory_mb, guest.floating, pins, pages or None), tuple(cpus[count:])
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    """One guest and one host. ``known``: what was answered already."""
+
+    used: Mapping[int, Used]
+    wanted: Wanted
+    vcpu_ratio: float
+    memory_ratio: float
+    known: dict[tuple[int, int], bool] = dataclasses.field(default_factory=dict)
+
+    def admits(self, number: int, cell: HostCell) -> bool:
+        """Whether one of the guest's cells may lie on one of the host's."""
+        key = number, cell.id
+        if key not in self.known:
+            used, guest = self.used.get(cell.id, NOTHING), self.wanted.cells[number]
+            self.known[key] = (
+                _floats(cell, used, guest, self.vcpu_ratio) and _has_free(cell, used, len(guest.pinned), self._spare(number), self.wanted.threads)
+                and _pages(cell, used, self.wanted, guest, self.memory_ratio) is not None)
+        return self.known[key]
+
+    def lay(self, number: int, cell: HostCell) -> tuple[Lying, tuple[int, ...]]:
+        """How it lies there, and the CPUs for the emulator; where it is admitted."""
+        used, guest = self.used.get(cell.id, NOTHING), self.wanted.cells[number]
+        count, spare = len(guest.pinned), self._spare(number)
+        cpus = _pick(_free_cores(cell, used), cell.threads(), count, spare, self.wanted.threads) if count + spare else []
+        pins = dict(zip(guest.pinned, cpus[:count], strict=True))
+        pages = _pages(cell, used, self.wanted, guest, self.memory_ratio)
+        return Lying(cell.id, guest.memory_mb, guest.floating, pins, pages or None), tuple(cpus[count:])
+
+    def _spare(self, number: int) -> int:
+        return int(number == 0 and self.wanted.emulator == "isolate")
 
 
 def _floats(cell: HostCell, used: Used, guest: GuestCell, ratio: float) -> bool:
@@ -101,20 +120,32 @@ def _holds(cell: HostCell, used: Used, size: int, memory: int) -> bool:
     return not rest and count <= cell.pages.get(size, 0) - used.pages.get(size, 0)
 
 
-def _pick(cell: HostCell, used: Used, count: int, spare: int, threads: str | None) -> list[int] | None:
-    """``count`` free dedicated CPUs by the policy of threads, and ``spare`` more of whatever is left then; None where there are not so many."""
+def _has_free(cell: HostCell, used: Used, count: int, spare: int, threads: str | None) -> bool:
+    """Whether there are ``count`` free dedicated CPUs by the policy of threads, and ``spare`` more."""
+    if not count + spare:
+        return True
+    if count + spare > len(cell.dedicated) - len(used.dedicated.intersection(cell.dedicated)):
+        return False
+    if not count or threads in (None, "prefer"):
+        return True
+    if threads == "isolate":
+        return cell.threads() == 1
+    return _side_by_side(_free_cores(cell, used), count, cell.threads()) is not None
+
+
+def _free_cores(cell: HostCell, used: Used) -> list[list[int]]:
+    """Free dedicated CPUs by core; cores with few left first, so that whole ones stay whole for others."""
     free = set(cell.dedicated) - used.dedicated
-    if count + spare > len(free) or (count and threads == "isolate" and cell.threads() > 1):
-        return None
     known = {cpu for core in cell.siblings for cpu in core}
-    cores = [sorted(set(core) & free) for core in cell.siblings] + [[cpu] for cpu in sorted(free - known)]
-    # Cores with few left first: whole ones stay whole for others.
-    cores = sorted((core for core in cores if core), key=lambda core: (len(core), core))
+    cores = [sorted(free.intersection(core)) for core in cell.siblings] + [[cpu] for cpu in free - known]
+    return sorted((core for core in cores if core), key=lambda core: (len(core), core))
+
+
+def _pick(cores: list[list[int]], most: int, count: int, spare: int, threads: str | None) -> list[int]:
+    """``count`` CPUs by the policy of threads, and ``spare`` more of whatever is left then."""
     # A single CPU has no use for a neighbour, and takes what is left over.
-    chosen = _side_by_side(cores, count, cell.threads()) if count > 1 or threads == "require" else None
+    chosen = _side_by_side(cores, count, most) if count > 1 or threads == "require" else None
     if chosen is None:
-        if count and threads == "require":
-            return None
         chosen = list(itertools.chain(*cores))[:count]
     left = [cpu for core in cores for cpu in core if cpu not in chosen]
     return chosen + left[:spare]

@@ -27,6 +27,13 @@ def placements(has: Mapping, used: Mapping, asked: Wanted) -> Iterator[Assignmen
     return fit.placements(cells.read_host(own["cells"]), cells.read_used(used.get("numa", {})), asked, own["vcpu_ratio"], own["memory_ratio"])
 
 
+def possible(has: Mapping, used: Mapping, asked: Wanted) -> bool:
+    """Whether there are any."""
+    own = has.get("numa")
+    return own is not None and fit.possible(cells.read_host(own["cells"]), cells.read_used(used.get("numa", {})), asked, own["vcpu_ratio"],
+                                            own["memory_ratio"])
+
+
 def hold(lying: Assignment) -> dict:
     """What counts of it (``db.extras``), by cell."""
     return {str(number): used.as_json() for number, used in cells.add_up([lying]).items()}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nova_lite.numa import cells
 from nova_lite.numa.cells import HostCell, Used
-from nova_lite.numa.fit import fit
+from nova_lite.numa.fit import fit, possible
 from nova_lite.numa.wanted import GuestCell, Wanted
 
 THREADED = HostCell(0, (), (0, 1, 2, 3), ((0, 2), (1, 3)), 4096, {2048: 512})
@@ -168,7 +168,7 @@ def test_guests_fit_where_they_can_and_never_take_what_others_have(host, waiting
     for wanted in waiting:
         used = cells.add_up(there)
         found = fit(host, used, wanted, vcpu_ratio=2.0, memory_ratio=1.5)
-        assert (found is not None) == can(host, used, wanted)
+        assert (found is not None) == can(host, used, wanted) == possible(host, used, wanted, vcpu_ratio=2.0, memory_ratio=1.5)
         if found is not None:
             check(host, used, wanted, found)
             there.append(cells.read_assignment(found.as_json()))

@@ -3,7 +3,7 @@ import dataclasses
 
 import numpy as np
 
-from nova_lite.scheduler.core import extras
+from nova_lite.scheduler.core import extras, numa
 from nova_lite.scheduler.core.filters.rule import Filter
 from nova_lite.scheduler.core.holdings import plus
 
@@ -24,7 +24,7 @@ def numa_topology(query):
         pair = table.holdings.hosts.get(name, NONE)
         seen = known.get(name)
         if seen is None or seen[0] is not pair:
-            seen = known[name] = (pair, extras.fit(*pair, asked) is not None)
+            seen = known[name] = (pair, numa.possible(*pair, asked.numa) and (not asked.pci or extras.fit(*pair, asked) is not None))
         return seen[1]
 
     return lambda rows: np.fromiter(map(lies, np.arange(table.size)[rows].tolist()), np.bool_)
