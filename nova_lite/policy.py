@@ -2,8 +2,10 @@
 
 Names are upstream's, so that an operator's policy lines carry over. ``RULES`` is the table: name, who may (a key of ``WHO``), what it allows.
 """
+import importlib.metadata
+
 from oslo_config import cfg
-from oslo_policy import policy
+from oslo_policy import _checks, policy
 
 from nova_lite import clock
 from nova_lite import context as context_
@@ -240,6 +242,16 @@ def list_rules() -> list[policy.RuleDefault]:
     return base + [policy.RuleDefault(name, WHO[who], text) for name, who, text in RULES]
 
 
+class _Checks(dict):
+    """Kinds of checks that come by entry point (http, https), each loaded by the first rule that has one.
+
+    oslo.policy itself loads all of them for any rule, and with them ``requests``: 4 MB.
+    """
+
+    def __getitem__(self, kind: str):
+        return super().__getitem__(kind).load()
+
+
 FRESH_SECONDS = 1.0
 MOST_VERDICTS = 10_000
 
@@ -250,6 +262,7 @@ class Policy:
     def __init__(self, path: str | None = None):
         conf = cfg.ConfigOpts()
         conf([], project="nova_lite_policy", default_config_files=[])
+        _checks.extension_checks = _Checks({entry.name: entry for entry in importlib.metadata.entry_points(group="oslo.policy.rule_checks")})
         self._enforcer = policy.Enforcer(conf, policy_file=path or "/nonexistent/policy.yaml", fallback_to_json_file=False)
         self._enforcer.suppress_default_change_warnings = True
         self._enforcer.register_defaults(list_rules())

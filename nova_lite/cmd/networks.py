@@ -1,5 +1,7 @@
 """The network worker put together, with the metadata service."""
-from nova_lite.api.metadata.application import MetadataApplication
+import functools
+from collections.abc import Callable
+
 from nova_lite.cmd import daemons, fakes, wiring
 from nova_lite.cmd.wiring import Site
 from nova_lite.interfaces.network import NetworkInterface
@@ -15,8 +17,7 @@ def network(here: Site) -> list[Daemon]:
 
 def _network(here: Site, host: str) -> Daemon:
     conf = here.conf
-    metadata = MetadataApplication(here.db, conf.network.dns_domain, daemons.vendor_data(here))
-    worker = NetworkWorker(here.db, NetworkSettings.from_conf(conf), host, metadata, wiring.ring_network(here))
+    worker = NetworkWorker(here.db, NetworkSettings.from_conf(conf), host, _metadata(here), wiring.ring_network(here))
     worker.check_host()
     daemon = daemons.daemon(here, "nova-network", host)
     daemon.register()
@@ -24,3 +25,14 @@ def _network(here: Site, host: str) -> Daemon:
     daemons.serve(here, daemon, NetworkInterface, worker, host)
     daemon.every(30.0, worker.reconcile, delay=0.0)
     return daemon
+
+
+def _metadata(here: Site) -> Callable:
+    """The metadata application, made by the first guest that asks: it brings WebOb, 2 MB."""
+    vendor_data = daemons.vendor_data(here)
+
+    @functools.cache
+    def made() -> Callable:
+        from nova_lite.api.metadata.application import MetadataApplication
+        return MetadataApplication(here.db, here.conf.network.dns_domain, vendor_data)
+    return lambda environ, start_response: made()(environ, start_response)

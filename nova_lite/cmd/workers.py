@@ -1,7 +1,6 @@
 """The compute worker put together."""
+import importlib.metadata
 from pathlib import Path
-
-import stevedore
 
 from nova_lite import concurrency, exception, log
 from nova_lite.cmd import daemons, fakes
@@ -102,12 +101,13 @@ def _turns(count: int) -> concurrency.Semaphore | None:
 
 def _driver(conf, host: str, machines: dict):
     name = conf.compute.driver
-    # By name: a manager of all would load libvirt with its libraries where the fake driver is asked for.
-    manager = stevedore.NamedExtensionManager("nova_lite.virt", [name], warn_on_missing_entrypoint=False)
-    if name not in manager:
-        there = ", ".join(sorted(entry.name for entry in manager.list_entry_points()))
-        raise exception.ConfigurationError(reason=f"compute.driver = {name} is not installed or cannot be loaded; there are: {there}")
-    plugin = manager[name].plugin
+    drivers = importlib.metadata.entry_points(group="nova_lite.virt")
+    if name not in drivers.names:
+        raise exception.ConfigurationError(reason=f"compute.driver = {name} is not installed; there are: {', '.join(sorted(drivers.names))}")
+    try:
+        plugin = drivers[name].load()
+    except Exception as error:
+        raise exception.ConfigurationError(reason=f"compute.driver = {name} cannot be loaded: {error}") from error
     cpus = sets.read(conf.compute.cpu_shared_set, conf.compute.cpu_dedicated_set, conf.compute.reserved_huge_pages)
     if name == "fake":
         return fakes.make(plugin, conf, host, machines, cpus)

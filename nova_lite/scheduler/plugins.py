@@ -5,8 +5,7 @@ over columns (``scheduler.core.filters.rule``, ``scheduler.core.weighers.rule``)
 A filter works once its name is among ``enabled_filters``; a weigher works as soon as it is installed, by its multiplier.
 """
 import dataclasses
-
-import stevedore
+import importlib.metadata
 
 from nova_lite import log
 from nova_lite.scheduler.core import filters, one_host
@@ -28,21 +27,21 @@ def rules(options: Options) -> Rules:
 
 def _load(group: str, method: str, kind: type, adapt, ours) -> list:
     found = []
-    for plugin in stevedore.ExtensionManager(group, invoke_on_load=False, on_load_failure_callback=_failed):
-        if plugin.name in ours or plugin.name in [rule.name for rule in found]:
-            raise ValueError(f"{plugin.entry_point.value} of {group} has the name of another one: {plugin.name}.")
-        found.append(_made(plugin, method, kind, adapt))
-        LOG.info("%s %s comes from %s", kind.__name__.lower(), plugin.name, plugin.entry_point.value)
+    for entry in importlib.metadata.entry_points(group=group):
+        if entry.name in ours or entry.name in [rule.name for rule in found]:
+            raise ValueError(f"{entry.value} of {group} has the name of another one: {entry.name}.")
+        found.append(_made(entry, method, kind, adapt))
+        LOG.info("%s %s comes from %s", kind.__name__.lower(), entry.name, entry.value)
     return found
 
 
-def _made(plugin, method: str, kind: type, adapt):
-    if isinstance(plugin.plugin, kind):
-        return dataclasses.replace(plugin.plugin, name=plugin.name)
-    if isinstance(plugin.plugin, type) and callable(getattr(plugin.plugin, method, None)):
-        return adapt(plugin.name, plugin.plugin())
-    raise ValueError(f"{plugin.entry_point.value} is neither a {kind.__name__} nor a class with a method {method}.")
-
-
-def _failed(_manager, entry_point, error) -> None:
-    raise ValueError(f"{entry_point.name} ({entry_point.value}) cannot be loaded: {error}")
+def _made(entry, method: str, kind: type, adapt):
+    try:
+        plugin = entry.load()
+    except Exception as error:
+        raise ValueError(f"{entry.name} ({entry.value}) cannot be loaded: {error}") from error
+    if isinstance(plugin, kind):
+        return dataclasses.replace(plugin, name=entry.name)
+    if isinstance(plugin, type) and callable(getattr(plugin, method, None)):
+        return adapt(entry.name, plugin())
+    raise ValueError(f"{entry.value} is neither a {kind.__name__} nor a class with a method {method}.")

@@ -78,7 +78,7 @@ def test_an_unknown_service_on_a_port_is_refused_by_name():
 
 
 @pytest.mark.parametrize(("section", "option", "value", "text"), [
-    ("compute", "driver", "telepathy", "compute.driver = telepathy is not installed or cannot be loaded; there are: fake, libvirt"),
+    ("compute", "driver", "telepathy", "compute.driver = telepathy is not installed; there are: fake, libvirt"),
     ("scheduler", "enabled_filters", "NoSuchFilter", "NoSuchFilter"),
     ("rpc", "url", "carrier-pigeon://", "transport"),
 ])

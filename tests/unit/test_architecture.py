@@ -64,7 +64,6 @@ DOORS = {
     "pymysql": ("PyMySQL", ["db"]),
     "routes": ("routes", ["api"]),
     "sqlalchemy": ("SQLAlchemy", ["db"]),
-    "stevedore": ("stevedore", ["cmd", "scheduler"]),
     "webob": ("webob", ["api"]),
     "wsproto": ("wsproto", ["consoleproxy"]),
     "yaml": ("PyYAML", ["compute.worker"]),
