@@ -70,6 +70,10 @@ SCHEDULER = (
     cfg.FloatOpt("metrics_weight_multiplier", default=1.0, help="Weight of the sum of these."),
     cfg.BoolOpt("metrics_required", default=True, help="Refuse hosts that do not tell them, as MetricsFilter does; else such hosts come last."),
     cfg.FloatOpt("metrics_weight_of_unavailable", default=-10000.0, help="The sum of hosts that do not tell them."),
+    cfg.FloatOpt("image_props_weight_multiplier", default=0.0, help="Weight of servers with the same image properties (hw_, os_, img_); negative "
+                 "spreads them. Where it is 0 they are not looked at."),
+    cfg.ListOpt("image_props_weight_setting", default=[], help="Properties that count for it, with weights: os_distro=2,hw_machine_type=0.5. All if "
+                "not set."),
     cfg.DictOpt("weight_multipliers", default={}, help="Multipliers of weighers that other packages bring: rack_weight_multiplier:2.0"),
     cfg.IntOpt("max_io_ops_per_host", default=8, min=1, help="Builds and moves under way on one host (IoOpsFilter, AggregateIoOpsFilter)."),
     cfg.IntOpt("max_instances_per_host", default=50, min=1, help="Servers on one host (NumInstancesFilter, AggregateNumInstancesFilter)."),

@@ -22,7 +22,8 @@ def settings(conf) -> Settings:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     values["max_servers_per_host"] = conf.scheduler.max_instances_per_host
     values["pci_aliases"] = aliases.read(conf.pci.alias)
-    values["metrics_weight_setting"] = _ratios(conf.scheduler.metrics_weight_setting)
+    for name in ("metrics_weight_setting", "image_props_weight_setting"):
+        values[name] = _ratios(name, conf.scheduler[name])
     multipliers = {name: conf.scheduler[name] for name in conf.scheduler if name.endswith("_weight_multiplier")}
     try:
         multipliers |= {name: float(text) for name, text in conf.scheduler.weight_multipliers.items()}
@@ -34,12 +35,12 @@ def settings(conf) -> Settings:
         refresh_interval=conf.scheduler.refresh_interval, hear_interval=min(5.0, conf.service.report_interval))
 
 
-def _ratios(texts: list[str]) -> tuple[tuple[str, float], ...]:
+def _ratios(option: str, texts: list[str]) -> tuple[tuple[str, float], ...]:
     pairs = [text.partition("=") for text in texts]
     try:
         return tuple((name.strip(), float(ratio)) for name, _equals, ratio in pairs)
     except ValueError as error:
-        raise exception.ConfigurationError(reason=f"scheduler.metrics_weight_setting: {error}")
+        raise exception.ConfigurationError(reason=f"scheduler.{option}: {error}")
 
 
 def manager(here: Site, fail, *more) -> Manager:

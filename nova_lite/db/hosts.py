@@ -262,6 +262,13 @@ def changed_usage_and_builds(tx: orm.Session, since: datetime.datetime, names: I
             collections.Counter(row.name for row in found if row.version is None and row.name is not None))
 
 
+def images_on(tx: orm.Session, names: Iterable[str] | None = None) -> list[tuple[str, str]]:
+    """(host, image as JSON text) of each living server of the hosts of ``names`` (of all where these are many, or None)."""
+    names = None if names is None else list(names)
+    query = sa.select(_SERVERS.c.host, sa.type_coerce(_SERVERS.c.image, sa.Text)).where(_SERVERS.c.host.is_not(None), _SERVERS.c.deleted.is_(False))
+    return [tuple(row) for row in tx.execute(query if names is None or len(names) > MOST_NAMES else query.where(_SERVERS.c.host.in_(names)))]
+
+
 def host_versions(tx: orm.Session) -> list[tuple[str, int]]:
     """(name, version) of all hosts."""
     return [tuple(row) for row in tx.execute(sa.select(Host.name, Host.version))]

@@ -10,11 +10,14 @@ import functools
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from nova_lite import clock
 from nova_lite.db import hosts as rows_
+from nova_lite.scheduler.core import likeness
 from nova_lite.scheduler.core.holdings import NOTHING
+from nova_lite.scheduler.core.request import properties_of
 from nova_lite.scheduler.core.table import NEVER, Aggregate, HostRow, HostTable
 
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -29,10 +32,11 @@ def seconds_since_1970(moment: datetime.datetime) -> float:
 
 class HostView:
     """``down_time``: seconds without a heartbeat until a host is down. ``overlap``: seconds in which a transaction surely commits; as often
-    ``refresh`` looks back that far.
+    ``refresh`` looks back that far. ``images``: whether to know which images the servers of each host are of.
     """
 
-    def __init__(self, default_zone: str, down_time: float, overlap: float = 2.0):
+    def __init__(self, default_zone: str, down_time: float, overlap: float = 2.0, images: bool = False):
+        self._images = images
         self.table = HostTable(default_zone)
         self.down_time = down_time
         self.overlap = overlap
@@ -82,21 +86,22 @@ class HostView:
             self._builds_at = now
         else:
             found = rows_.changed_usage(tx, since, stale)
-        new, unread, names = 0, [], stale and {row.name for row in found}
+        used, unread, names = [], [], stale and {row.name for row in found}
         for row in found:
             known = self._versions.get(row.name)
             if known is None or known[1] != row.facts_version:
                 unread.append(row.name)
             elif known[0] != row.version or row.name in stale:
                 self._versions[row.name] = (row.version, row.facts_version)
+                used.append(row.name)
                 self.table.put_usage(row.name, row.vcpus_used, row.memory_mb_used, row.disk_gb_used, row.servers, row.build_failures,
                                      _held(row.extras_used))
-                new += 1
+        self._read_images(tx, used)
         for name in stale - names if stale else ():
             self._drop(name)
         if found:
             self._advance(max(row.changed_at for row in found))
-        return new, unread, builds
+        return len(used), unread, builds
 
     def _read(self, tx, names: list[str] | None) -> int:
         """Read hosts as a whole, None: all."""
@@ -107,12 +112,25 @@ class HostView:
         for _id, rows in itertools.groupby(found, key=lambda row: row.id):
             self._put(list(rows))
             count += 1
+        self._read_images(tx, names)
         if names is None:
             for name in self._versions.keys() - {row.name for row in found}:
                 self._drop(name)
         if found and names is None:
             self._advance(max(row.changed_at for row in found))
         return count
+
+    def _read_images(self, tx, names: list[str] | None) -> None:
+        """Count image properties of the servers of these hosts (None: all), where anybody wants to know."""
+        if not self._images or names == []:
+            return
+        counts: dict[str, Counter] = {name: Counter() for name in (self.table.rows if names is None else names)}
+        for host, image in rows_.images_on(tx, names):
+            if host in counts:
+                counts[host].update(_pairs(image))
+        for name, found in counts.items():
+            if name in self.table.rows:
+                self.table.likeness.put(self.table.rows[name], name, found)
 
     def hear(self, tx) -> None:
         """Read which compute services were heard since the last time, with one statement."""
@@ -179,6 +197,11 @@ class HostView:
 
 def _numbers(text: str | None) -> dict[str, float]:
     return json.loads(text) if text and text != "{}" else {}
+
+
+@functools.lru_cache(1024)
+def _pairs(image: str | None) -> tuple[likeness.Pair, ...]:
+    return tuple(likeness.pairs(properties_of(json.loads(image or "{}"))))
 
 
 @functools.lru_cache(1024)

@@ -14,6 +14,7 @@ from nova_lite.db.engine import Database
 from nova_lite.scheduler import claims, hints, plugins
 from nova_lite.scheduler.core import explain
 from nova_lite.scheduler.core.request import Options, Request
+from nova_lite.scheduler.core.weighers.likeness import MULTIPLIER
 from nova_lite.scheduler.destinations import Directions
 from nova_lite.scheduler.groups import Groups
 from nova_lite.scheduler.hosts import HostView, seconds_since_1970
@@ -53,7 +54,7 @@ class Manager:
         self._fail = fail
         self._settings = settings
         self._rules = plugins.rules(settings.options)
-        self._view = HostView(settings.default_zone, settings.down_time)
+        self._view = HostView(settings.default_zone, settings.down_time, images=bool(settings.options.multipliers.get(MULTIPLIER)))
         self._waiting: list[tuple[RequestContext, str, str]] = []
         self._deciding = concurrency.Lock()
         self.lost = 0

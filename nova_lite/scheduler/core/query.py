@@ -35,6 +35,7 @@ class Query:
         request = self.request
         self.table.consume(row, request.vcpus, request.memory_mb, request.disk_gb)
         self.table.demand[request.vcpus, request.memory_mb] += 1
+        self.table.likeness.consume(row, self.table.names[row], request.image, 1)
         if request.extras is not None:
             self.table.holdings.consume(row, self.table.names[row], request.extras, 1)
         if self.group_count is not None:

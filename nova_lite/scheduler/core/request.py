@@ -65,7 +65,7 @@ class Request:
         """A request from the JSON copies in a server's row. ``default_zone``: zone of servers that ask for none."""
         image, request = image or NO_ITEMS, request or NO_ITEMS
         destination = request.get("destination") or NO_ITEMS
-        properties = {LEGACY_PROPERTIES.get(name, name): value for name, value in (image.get("properties") or NO_ITEMS).items()}
+        properties = properties_of(image)
         need = Need.of(flavor, properties, options or Options())
         return cls(
             **amounts(flavor, 0 if need is None else need.dedicated),
@@ -85,6 +85,11 @@ def amounts(flavor: Mapping, dedicated: int = 0) -> dict[str, int]:
     said = resources.said(flavor.get("extra_specs") or NO_ITEMS)
     own = {"vcpus": int(flavor["vcpus"]) - dedicated, "memory_mb": int(flavor["memory_mb"]), "disk_gb": disk_gb(flavor)}
     return own | {column: said[name] for name, column in resources.COLUMNS.items() if name in said}
+
+
+def properties_of(image: Mapping) -> dict:
+    """The properties in the copy of an image that a server keeps, under their present names."""
+    return {LEGACY_PROPERTIES.get(name, name): value for name, value in (image.get("properties") or NO_ITEMS).items()}
 
 
 def disk_gb(flavor: Mapping) -> int:
@@ -109,6 +114,7 @@ class Options:
     metrics_weight_setting: tuple[tuple[str, float], ...] = ()
     metrics_required: bool = True
     metrics_weight_of_unavailable: float = -10000.0
+    image_props_weight_setting: tuple[tuple[str, float], ...] = ()
     isolated_images: tuple[str, ...] = ()
     isolated_hosts: tuple[str, ...] = ()
     restrict_isolated_hosts_to_isolated_images: bool = True

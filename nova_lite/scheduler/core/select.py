@@ -111,6 +111,7 @@ def undo(table: HostTable, request: Request, host: str) -> None:
     table.demand[request.vcpus, request.memory_mb] -= 1
     if row is not None:
         table.consume(row, request.vcpus, request.memory_mb, request.disk_gb, sign=-1)
+        table.likeness.consume(row, host, request.image, -1)
         if request.extras is not None:
             table.holdings.consume(row, host, request.extras, -1)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 import numpy as np
 
 from nova_lite.scheduler.core.holdings import NOTHING, Holdings
+from nova_lite.scheduler.core.likeness import Likeness
 
 NEVER = float("-inf")
 ALWAYS = float("inf")
@@ -121,6 +122,7 @@ class HostTable:
         self.trait_sets = Interner()
         self.types = Interner()
         self.holdings = Holdings(capacity, Interner())
+        self.likeness = Likeness(capacity)
         self._metrics: dict[str, np.ndarray] = {}
         self._zone_of_class: list[int] = []
         self._memo: dict = {}
@@ -161,6 +163,7 @@ class HostTable:
         if row is None:
             return
         self.holdings.clear(row, name)
+        self.likeness.put(row, name, Counter())
         last = self.size - 1
         if row != last:
             for column in COLUMNS:
@@ -169,6 +172,7 @@ class HostTable:
             for array in self._metrics.values():
                 array[row] = array[last]
             self.holdings.move(row, last)
+            self.likeness.move(row, last)
             for texts in (self.names, self.nodes, self.addresses):
                 texts[row] = texts[last]
             self.rows[self.names[row]] = row
@@ -267,6 +271,7 @@ class HostTable:
             for name, array in self._metrics.items():
                 self._metrics[name] = np.concatenate([array, np.full_like(array, np.nan)])
             self.holdings.grow()
+            self.likeness.grow()
         self.rows[name] = row
         for texts in (self.names, self.nodes, self.addresses):
             texts.append(name)

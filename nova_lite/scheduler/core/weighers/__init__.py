@@ -4,10 +4,10 @@ Each weigher's raw weights are normalised to 0..1 over the hosts that passed and
 """
 import math
 
-from nova_lite.scheduler.core.weighers import affinity, basic, metrics
+from nova_lite.scheduler.core.weighers import affinity, basic, likeness, metrics
 from nova_lite.scheduler.core.weighers.rule import Weigher
 
-WEIGHERS: dict[str, Weigher] = {rule.name: rule for module in (basic, affinity, metrics) for rule in module.WEIGHERS}
+WEIGHERS: dict[str, Weigher] = {rule.name: rule for module in (basic, affinity, metrics, likeness) for rule in module.WEIGHERS}
 
 
 def multiplier(weigher: Weigher, query):
