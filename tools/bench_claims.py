@@ -6,7 +6,8 @@
 A private PostgreSQL or MariaDB is started for the run, durable: a commit waits for the disk; or an SQLite file is made. A claim commits the host's
 room, the server's row and its allocation; the project's quota counters are taken when the servers are made, as the API does. Callers bring
 one message at a time each and wait for its end, shared among the schedulers, which take together what waits. The audit compares usage, capacity
-and quota with rows counted one by one: nothing may be promised twice.
+and quota with rows counted one by one: nothing may be promised twice. ``--pinned``: the servers want a CPU of their own each, of which a host
+gives as many as ``--slots`` says; no CPU may be given twice.
 """
 import argparse
 import contextlib
@@ -33,8 +34,9 @@ from nova_lite.compute import quota  # noqa: E402
 from nova_lite.db import allocations, quotas  # noqa: E402
 from nova_lite.db.engine import Database  # noqa: E402
 from nova_lite.db.models import Host, Server, ServerFault, Service  # noqa: E402
+from nova_lite.numa import sets  # noqa: E402
 
-FLAVOR = {"name": "small", "vcpus": 1, "memory_mb": 1024, "root_gb": 10, "ephemeral_gb": 0, "swap": 0, "extra_specs": {}}
+FLAVOR = {"name": "small", "flavorid": "1", "vcpus": 1, "memory_mb": 1024, "root_gb": 10, "ephemeral_gb": 0, "swap": 0, "extra_specs": {}}
 UNLIMITED = {"instances": -1, "cores": -1, "ram": -1}
 BATCH = 500
 
@@ -53,25 +55,29 @@ def database(kind: str):
         yield running.fresh_database()
 
 
-def furnish(db: Database, hosts: int, servers: int, slots: int) -> list[str]:
-    """``hosts`` hosts with room for ``slots`` servers each, and servers that wait; their ids."""
-    now = clock.now()
+def furnish(db: Database, hosts: int, servers: int, slots: int, pinned: bool = False) -> list[str]:
+    """``hosts`` hosts with room for ``slots`` servers each, ``pinned`` ones or others, and servers that wait; their ids."""
+    now, flavor, extras = clock.now(), FLAVOR, {}
+    if pinned:
+        cells = sets.divide(sets.equal_cells(2, 2 * slots, 2048 * slots, 2, 0), sets.read(f"0-{slots - 1}", f"{slots}-{2 * slots - 1}"))
+        extras = {"numa": {"cells": [cell.as_json() for cell in cells], "vcpu_ratio": 1.0, "memory_ratio": 1.0}}
+        flavor = {**FLAVOR, "memory_mb": 512, "extra_specs": {"hw:cpu_policy": "dedicated"}}
     with db.write() as tx:
         tx.execute(sa.insert(Service), [{"uuid": str(uuid.uuid4()), "binary": "nova-compute", "host": f"host-{number:06}", "epoch": 1,
                                          "last_seen_at": now + clock.seconds(86400)} for number in range(hosts)])
         tx.execute(sa.insert(Host), [
             {"uuid": str(uuid.uuid4()), "name": f"host-{number:06}", "hypervisor_hostname": f"host-{number:06}", "hypervisor_type": "QEMU",
-             "vcpus": 64, "memory_mb": 1024 * slots, "disk_gb": 100000, "epoch": 1,
+             "vcpus": 64, "memory_mb": 1024 * slots, "disk_gb": 100000, "epoch": 1, "extras": extras,
              "changed_at": now - clock.seconds(3600 + number)} for number in range(hosts)])
     ids = [str(uuid.uuid4()) for _ in range(servers)]
     for start in range(0, servers, BATCH):
         with db.write() as tx:
             count = len(ids[start:start + BATCH])
-            quota.take(tx, "project", "user", {"instances": count, "cores": count, "ram": 1024 * count}, UNLIMITED)
+            quota.take(tx, "project", "user", {"instances": count, "cores": count, "ram": flavor["memory_mb"] * count}, UNLIMITED)
             tx.execute(sa.insert(Server), [
                 {"id": id, "project_id": "project", "user_id": "user", "reservation_id": "r", "name": "s", "hostname": "s", "changed_at": now,
                  "vm_state": "building", "task_state": "scheduling", "task_action": "create", "task_id": "t", "task_request_id": "req-1",
-                 "flavorid": "1", "flavor": FLAVOR, "image": {"properties": {}}, "request": {}} for id in ids[start:start + BATCH]])
+                 "flavorid": "1", "flavor": flavor, "image": {"properties": {}}, "request": {}} for id in ids[start:start + BATCH]])
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # What the server does by itself within minutes.
         connection.execute(sa.text("ANALYZE TABLE hosts, servers, services" if kind_of(db) == "mysql" else "ANALYZE"))
@@ -113,12 +119,12 @@ def schedule(url: str, together: int, callers: int) -> None:
     print(json.dumps({"taken": taken, "lost": manager.lost}))
 
 
-def measure(kind: str, hosts: int, schedulers: int, servers: int, slots: int, together: int, callers: int) -> dict:
+def measure(kind: str, hosts: int, schedulers: int, servers: int, slots: int, together: int, callers: int, pinned: bool) -> dict:
     """One run on a database of its own."""
     with database(kind) as url:
         db = Database(url)
         db.create_all()
-        ids = furnish(db, hosts, servers, slots)
+        ids = furnish(db, hosts, servers, slots, pinned)
         racers = [subprocess.Popen([sys.executable, __file__, "--scheduler", url, "--together", str(together),
                                     "--callers", str(max(1, callers // schedulers))], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True) for _ in range(schedulers)]
@@ -163,6 +169,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=64, help="servers that fit on one host")
     parser.add_argument("--together", type=int, default=1, help="servers in one message")
     parser.add_argument("--callers", type=int, default=32, help="messages under way at a time, shared among the schedulers")
+    parser.add_argument("--pinned", action="store_true", help="servers with a dedicated CPU each")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
     parser.add_argument("--scheduler", metavar="URL", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -172,7 +179,7 @@ def main() -> None:
     print("schedulers  claims/s    p50 ms    p99 ms   lost  placed  refused  over-commits  differences")
     results = []
     for count in args.schedulers.split(","):
-        result = measure(args.db, args.hosts, int(count), args.servers, args.slots, args.together, args.callers)
+        result = measure(args.db, args.hosts, int(count), args.servers, args.slots, args.together, args.callers, args.pinned)
         results.append(result)
         print(f"{result['schedulers']:>10} {result['claims_per_second']:>9.0f} {result['p50_ms']:>9.2f} {result['p99_ms']:>9.2f} {result['lost']:>6} "
               f"{result['placed']:>7} {result['refused']:>8} {result['over_commits']:>13} {result['audit_differences']:>12}", flush=True)

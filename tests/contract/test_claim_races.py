@@ -1,4 +1,4 @@
-"""A hundred slots and five hundred servers: eight schedulers in processes of their own claim exactly what there is, and say why of the rest."""
+"""A hundred slots, or as many CPUs to give away, and five hundred servers: eight schedulers claim exactly what there is, and say why of the rest."""
 import json
 import pathlib
 import subprocess
@@ -9,13 +9,14 @@ import pytest
 TOOL = pathlib.Path(__file__).parents[2] / "tools" / "bench_claims.py"
 
 
+@pytest.mark.parametrize("pinned", [False, True], ids=["room", "cpus"])
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mysql"])
-def test_exactly_what_there_is_is_claimed(kind, tmp_path, request):
+def test_exactly_what_there_is_is_claimed(kind, pinned, tmp_path, request):
     if kind != "sqlite":
         # Skips where the database's package is missing.
         request.getfixturevalue({"mysql": "mariadb"}.get(kind, kind))
     command = [sys.executable, TOOL, "--db", kind, "--hosts", "50", "--slots", "2", "--servers", "500", "--schedulers", "8", "--together", "25",
-               "--json", tmp_path / "found.json"]
+               "--json", tmp_path / "found.json", *(["--pinned"] if pinned else [])]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [found] = json.loads((tmp_path / "found.json").read_text())
