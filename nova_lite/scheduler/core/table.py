@@ -103,7 +103,7 @@ class HostTable:
     """Rows are added, replaced and removed by host name at a cost that does not grow with the table.
 
     A row's number changes when another row is removed: keep names, not numbers. ``default_zone``: zone of hosts in no zone aggregate.
-    ``demand``: how many servers of each size (vCPUs, MB) were placed with this table.
+    ``demand``: how many servers of each size (vCPUs, MB) were placed with this table. ``metadata_keys``: of all aggregates.
     """
 
     def __init__(self, default_zone: str = "nova", capacity: int = 64):
@@ -115,6 +115,7 @@ class HostTable:
         self.rows: dict[str, int] = {}
         self.demand: Counter[tuple[int, int]] = Counter()
         self.aggregates: dict[int, Aggregate] = {}
+        self.metadata_keys: frozenset[str] = frozenset()
         self.zones = Interner()
         self.aggregate_sets = Interner()
         self.supported_sets = Interner()
@@ -237,6 +238,7 @@ class HostTable:
     def set_aggregates(self, aggregates: Iterable[Aggregate]) -> None:
         """Replace what is known of all aggregates; zones of hosts follow."""
         self.aggregates = {aggregate.id: aggregate for aggregate in aggregates}
+        self.metadata_keys = frozenset(key for aggregate in self.aggregates.values() for key in aggregate.meta)
         self._memo.clear()
         self._zone_of_class = [self._zone_id(ids) for ids in self.aggregate_sets.values]
         if self._zone_of_class:

@@ -14,7 +14,7 @@ def multiplier(weigher: Weigher, query):
     """What the weigher counts: a number, or a column where aggregates' metadata say otherwise for some hosts. None: nothing anywhere."""
     base = float(query.options.multipliers.get(weigher.multiplier, weigher.default))
     table, key = query.table, weigher.multiplier
-    if not any(key in aggregate.meta for aggregate in table.aggregates.values()):
+    if key not in table.metadata_keys:
         return weigher.sign * base or None
     by_class = table.by_aggregates((key, base), lambda aggregates: weigher.sign * _least(aggregates, key, base), float)
     return by_class[table.aggregate_class[:table.size]]
