@@ -20,12 +20,14 @@ def _shared_with(project_id: str | None):
     return sa.exists().where(FlavorAccess.flavor_id == Flavor.id, FlavorAccess.project_id == project_id)
 
 
+def usable(ctx: context_.RequestContext):
+    """The WHERE clause of the flavors that the caller may use."""
+    return sa.true() if ctx.is_admin else sa.or_(Flavor.is_public.is_(True), _shared_with(ctx.project_id))
+
+
 def get(tx: orm.Session, ctx: context_.RequestContext, flavorid: str) -> Flavor:
     """A flavor that the caller may use. Raises FlavorNotFound."""
-    query = sa.select(Flavor).where(Flavor.flavorid == flavorid)
-    if not ctx.is_admin:
-        query = query.where(sa.or_(Flavor.is_public.is_(True), _shared_with(ctx.project_id)))
-    flavor = tx.scalar(query)
+    flavor = tx.scalar(sa.select(Flavor).where(Flavor.flavorid == flavorid, usable(ctx)))
     if flavor is None:
         raise exception.FlavorNotFound(flavor_id=flavorid)
     return flavor

@@ -47,7 +47,8 @@ class Wanted:
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------------
-def _visible(viewer: Viewer, member_status: str = "all"):
+def visible(viewer: Viewer, member_status: str = "all"):
+    """The WHERE clause of the images that the viewer may see; ``member_status``: of those shared with it."""
     if viewer.is_admin:
         return sa.true()
     shared = sa.select(ImageMember.image_id).where(ImageMember.member == viewer.project_id)
@@ -61,7 +62,7 @@ def get(tx: orm.Session, viewer: Viewer, image_id: str, with_tags: bool = True) 
     """The image, if the viewer may see it; one statement, and one more for the tags. Raises ImageNotFound."""
     query = (sa.select(Image, ImageProperty.name, ImageProperty.value)
              .join(ImageProperty, ImageProperty.image_id == Image.id, isouter=True)
-             .where(Image.id == image_id, Image.deleted_at.is_(None), _visible(viewer)).order_by(ImageProperty.name))
+             .where(Image.id == image_id, Image.deleted_at.is_(None), visible(viewer)).order_by(ImageProperty.name))
     rows = tx.execute(query).all()
     if not rows:
         raise exception.ImageNotFound(image_id=image_id)
@@ -78,7 +79,7 @@ def list_all(tx: orm.Session, viewer: Viewer, wanted: Wanted, page: filtering.Pa
 
 
 def _conditions(viewer: Viewer, wanted: Wanted) -> list:
-    found = [Image.deleted_at.is_(None), _visible(viewer, wanted.member_status)]
+    found = [Image.deleted_at.is_(None), visible(viewer, wanted.member_status)]
     if wanted.visibility is None:
         found.append(sa.or_(Image.visibility != "community", Image.owner == viewer.project_id))
     elif wanted.visibility != "all":

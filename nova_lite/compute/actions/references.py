@@ -6,10 +6,10 @@ import dataclasses
 from nova_lite import exception
 from nova_lite.compute import local_disks
 from nova_lite.context import RequestContext
+from nova_lite.db import boot_references, servergroups
 from nova_lite.db import flavors as flavors_
 from nova_lite.db import hosts as hosts_
 from nova_lite.db import keypairs as keypairs_
-from nova_lite.db import servergroups
 from nova_lite.db.models import ServerGroup
 from nova_lite.image.actions import images
 from nova_lite.network.actions import server_ports
@@ -18,6 +18,7 @@ from nova_lite.pci import aliases
 
 GB = 1 << 30
 NO_IMAGE = "Can not find requested image"
+NO_KEY = "Invalid key_name provided."
 RUNNABLE = frozenset({"raw", "qcow2", "ami"})
 """Disk formats that a root disk can be made from."""
 
@@ -37,31 +38,37 @@ class Found:
 
 def check(tx, ctx: RequestContext, deps, wanted) -> Found:
     """Raises Invalid, Conflict or QuotaExceeded as POST /servers answers them. ``wanted``: a create.Wanted."""
-    try:
-        flavor = flavors_.snapshot(flavors_.get(tx, ctx, wanted.flavor_id))
-    except exception.FlavorNotFound as error:
-        raise exception.Invalid(str(error))
-    image = check_image(tx, ctx, wanted.image_id, flavor)
+    read = boot_references.read(tx, ctx, wanted.flavor_id, wanted.image_id, wanted.key_name, server_ports.named_networks(wanted.networks))
+    if read.flavor is None:
+        raise exception.Invalid(str(exception.FlavorNotFound(flavor_id=wanted.flavor_id)))
+    flavor = flavors_.snapshot(read.flavor)
+    image = _checked(tx, ctx, wanted.image_id, read.image and images.for_server(read.image), flavor, RUNNABLE)
     aliases.check(flavor["extra_specs"], image["properties"], deps.pci_aliases)
     local_disks.check(wanted.disks, flavor)
     check_limits(deps.quota_defaults, wanted)
     _zone(tx, deps, wanted)
-    networks = server_ports.check_requested(tx, ctx, wanted.networks, count=wanted.max_count)
+    networks = server_ports.check_requested(tx, ctx, wanted.networks, count=wanted.max_count, known=read.networks)
     groups = server_ports.check_groups(tx, ctx, wanted.security_groups or [])
     if groups:
         networks = [{**nic, "security_groups": groups} for nic in networks]
-    return Found(flavor, image, check_key(tx, ctx, wanted.key_name), networks, image["properties"].get("img_config_drive") == "mandatory",
+    if wanted.key_name is not None and read.public_key is None:
+        raise exception.Invalid(NO_KEY)
+    return Found(flavor, image, read.public_key, networks, image["properties"].get("img_config_drive") == "mandatory",
                  root_device(image, wanted.disks), _group(tx, ctx, wanted.hints.get("group")))
 
 
 def check_image(tx, ctx: RequestContext, image_id: str | None, flavor: dict, formats: frozenset[str] = RUNNABLE) -> dict:
     """The copy of the image that a server of the flavor keeps. Raises Invalid where no such server can be made from it."""
-    if not image_id:
-        raise exception.Invalid("Invalid imageRef provided.")
     try:
-        image = images.get_for_server(tx, ctx, image_id)
+        image = images.get_for_server(tx, ctx, image_id) if image_id else None
     except exception.ImageNotFound:
-        raise exception.Invalid(NO_IMAGE)
+        image = None
+    return _checked(tx, ctx, image_id, image, flavor, formats)
+
+
+def _checked(tx, ctx: RequestContext, image_id: str | None, image: dict | None, flavor: dict, formats: frozenset[str]) -> dict:
+    if image is None:
+        raise exception.Invalid(NO_IMAGE if image_id else "Invalid imageRef provided.")
     if image["status"] != "active":
         raise exception.Invalid(f"Image {image_id} is not active.")
     if image["disk_format"] not in formats:
@@ -104,7 +111,7 @@ def check_key(tx, ctx: RequestContext, name: str | None) -> str | None:
     try:
         return keypairs_.get(tx, ctx.user_id, name).public_key
     except exception.KeyPairNotFound:
-        raise exception.Invalid("Invalid key_name provided.")
+        raise exception.Invalid(NO_KEY)
 
 
 def _group(tx, ctx: RequestContext, hint: str | list | None) -> ServerGroup | None:

@@ -110,8 +110,12 @@ def set_active(deps: Deps, image_id: str, active: bool) -> None:
 
 
 def get_for_server(tx, ctx: RequestContext, image_id: str) -> dict:
-    """The image as plain values, for a server of the caller: its attributes, ``properties`` and no tags; one statement. Raises ImageNotFound."""
-    record = db.get(tx, viewer_of(ctx), image_id, with_tags=False)
+    """The image as plain values, for a server of the caller: see ``for_server``; one statement. Raises ImageNotFound."""
+    return for_server(db.get(tx, viewer_of(ctx), image_id, with_tags=False))
+
+
+def for_server(record: db.Record) -> dict:
+    """An image as plain values: its attributes, ``properties`` and no tags."""
     image = record.image
     names = ("id", "name", "owner", "visibility", "status", "disk_format", "container_format", "min_disk", "min_ram", "size", "virtual_size",
              "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at")

@@ -21,12 +21,18 @@ SUBNET_COPIED = ("id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_n
 """What ``server_ports`` needs of a network and its subnets to make a NIC."""
 
 
-def check_requested(tx, ctx, requested, *, count: int = 1, mtu: int = 1450) -> list[dict]:
+def named_networks(requested) -> list[str]:
+    """The ids of the networks that a request names, without those of its ports."""
+    return [item["uuid"] for item in requested if item.get("uuid") and not item.get("port")] if isinstance(requested, list) else []
+
+
+def check_requested(tx, ctx, requested, *, count: int = 1, mtu: int = 1450, known: dict[str, list] | None = None) -> list[dict]:
     """The NICs that a new server of ``ctx``'s project shall have: [{"network_id", "port_id", "fixed_ip", "tag"}], with "network": what was read
     of the network and its subnets (``NETWORK_COPIED``, "subnets") where the request names it.
 
     ``requested``: None (the one network there is, if any), "auto" (the same; where there is none one is made with ``mtu``), "none", or a list of
-    {"uuid", "port", "fixed_ip", "tag"}. ``count``: servers in this request; a port or fixed address fits one only. Raises Invalid (400: unknown
+    {"uuid", "port", "fixed_ip", "tag"}. ``count``: servers in this request; a port or fixed address fits one only. ``known``: those of its
+    ``named_networks`` that there are, as db.networks reads them, where the caller has read them. Raises Invalid (400: unknown
     network, port, unusable address), Forbidden (external network) or Conflict (several networks, port in use).
     """
     if requested == "none":
@@ -38,7 +44,7 @@ def check_requested(tx, ctx, requested, *, count: int = 1, mtu: int = 1450) -> l
     if count > 1:
         _check_count(wanted)
     _check_ports(tx, ctx, wanted)
-    _check_networks(tx, ctx, wanted)
+    _check_networks(tx, ctx, wanted, known)
     return wanted
 
 
@@ -114,12 +120,12 @@ def _check_ports(tx, ctx, wanted: list[dict]) -> None:
         nic["network_id"], nic["fixed_ip"] = port.network_id, None
 
 
-def _check_networks(tx, ctx, wanted: list[dict]) -> None:
+def _check_networks(tx, ctx, wanted: list[dict], known: dict[str, list] | None) -> None:
     plain = [nic for nic in wanted if not nic["port_id"]]
     ids = {nic["network_id"] for nic in plain}
     if not ids:
         return
-    found = db_networks.requested_networks(tx, ctx, ids)
+    found = known if known is not None else db_networks.requested_networks(tx, ctx, ids)
     lost = sorted(ids - set(found))
     if lost:
         raise exception.Invalid(f"Network {', '.join(lost)} could not be found.")

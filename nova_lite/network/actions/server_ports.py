@@ -10,11 +10,11 @@ from nova_lite.db import securitygroups as db_securitygroups
 from nova_lite.db import server_ports as db_server_ports
 from nova_lite.db.models.network import Network, Subnet
 from nova_lite.network import errors, ipam
-from nova_lite.network.actions.requested import check_groups, check_requested
+from nova_lite.network.actions.requested import check_groups, check_requested, named_networks
 from nova_lite.network.naming import bridge_name, tap_name
 
-__all__ = ["addresses", "allocate", "attach", "bind", "check_groups", "check_requested", "detach", "nics", "release", "security_groups",
-           "server_of_address", "servers_with_address", "unbind"]
+__all__ = ["addresses", "allocate", "attach", "bind", "check_groups", "check_requested", "detach", "named_networks", "nics", "release",
+           "security_groups", "server_of_address", "servers_with_address", "unbind"]
 
 ROUNDS, MAC_TRIES = 64, 4
 
