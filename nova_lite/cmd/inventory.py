@@ -28,7 +28,7 @@ class Inventory:
             hosts_.put_inventory(
                 tx, self._host, self._epoch, hypervisor_hostname=found.hypervisor_hostname, hypervisor_type=found.hypervisor_type,
                 hypervisor_version=found.hypervisor_version, host_ip=conf.my_ip, vcpus=found.vcpus, memory_mb=found.memory_mb, disk_gb=found.disk_gb,
-                disk_available_gb=found.disk_available_gb, vcpus_reserved=conf.compute.reserved_host_cpus,
+                disk_available_gb=found.disk_available_gb, vcpus_reserved=min(conf.compute.reserved_host_cpus, found.vcpus),
                 memory_mb_reserved=conf.compute.reserved_host_memory_mb, disk_gb_reserved=-(-conf.compute.reserved_host_disk_mb // GB_IN_MB),
                 vcpu_ratio=conf.compute.cpu_allocation_ratio, memory_ratio=conf.compute.ram_allocation_ratio,
                 disk_ratio=conf.compute.disk_allocation_ratio, cpu_info=found.cpu_info, supported=[list(item) for item in found.supported],

@@ -8,11 +8,22 @@ import ipaddress
 import json
 import secrets
 
+from nova_lite import exception
 from nova_lite.compute import local_disks
+from nova_lite.numa import wanted
 
 OPENSTACK_VERSIONS = ("2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27",
                       "2020-10-14")
 EC2_VERSIONS = ("1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04")
+
+
+def _dedicated(server) -> list[int]:
+    """The guest's CPUs that no other guest runs on."""
+    try:
+        topology = wanted.read(server.flavor, server.image.get("properties") or {})
+    except exception.Invalid:
+        return []
+    return sorted(cpu for cell in topology.cells for cpu in cell.pinned) if topology else []
 
 
 def meta_data(server, domain: str, personality: list | None = None, admin_pass: str | None = None) -> dict:
@@ -20,7 +31,7 @@ def meta_data(server, domain: str, personality: list | None = None, admin_pass: 
     found = {
         "uuid": server.id, "name": server.name, "hostname": fqdn(server, domain), "launch_index": server.launch_index,
         "availability_zone": server.availability_zone, "project_id": server.project_id, "meta": dict(server.meta), "devices": [],
-        "dedicated_cpus": [], "random_seed": base64.b64encode(secrets.token_bytes(512)).decode(),
+        "dedicated_cpus": _dedicated(server), "random_seed": base64.b64encode(secrets.token_bytes(512)).decode(),
     }
     if server.key_data:
         found["public_keys"] = {server.key_name: server.key_data}

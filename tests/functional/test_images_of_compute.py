@@ -9,7 +9,7 @@ OLD = {"OpenStack-API-Version": "compute 2.1"}
 
 @pytest.fixture(scope="module")
 def cloud():
-    with Cloud() as running:
+    with Cloud({"compute": {"fake_numa_nodes": 2, "fake_large_pages": 64}}) as running:
         yield running
 
 
@@ -87,7 +87,7 @@ def test_topology(cloud, server_id):
     cloud.admin.post(f"/flavors/{flavor}/os-extra_specs", {"extra_specs": {"hw:numa_nodes": "2", "hw:mem_page_size": "2MB"}})
     divided = cloud.boot(flavorRef=flavor)
     assert cloud.admin.get(f"/servers/{divided}/topology").json == {"pagesize_kb": 2048, "nodes": [
-        {"vcpu_set": [0], "siblings": [], "memory_mb": 64}, {"vcpu_set": [1], "siblings": [], "memory_mb": 64}]}
+        {"vcpu_set": [cpu], "siblings": [], "memory_mb": 64, "host_node": cpu, "cpu_pinning": {}} for cpu in (0, 1)]}
     cloud.admin.put(f"/flavors/{flavor}/os-extra_specs/hw:numa_nodes", {"hw:numa_nodes": "3"})
     answer = cloud.admin.post("/servers", cloud.body(flavorRef=flavor))
     assert answer.status == 400 and "cannot be evenly distributed across instance NUMA nodes" in answer.json["badRequest"]["message"]

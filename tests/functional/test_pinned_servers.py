@@ -93,7 +93,8 @@ def test_an_image_may_ask(cloud):
 
 
 def test_nodes_of_the_guest_are_nodes_of_the_host(cloud):
-    server_id = cloud.boot(flavorRef=flavor(cloud, 4, numa_nodes="2", cpu_policy="mixed", cpu_dedicated_mask="1,3", emulator_threads_policy="isolate"))
+    mixed = flavor(cloud, 4, numa_nodes="2", cpu_policy="mixed", cpu_dedicated_mask="1,3", emulator_threads_policy="isolate")
+    server_id = cloud.boot(flavorRef=mixed)
     nodes = topology(cloud, server_id)["nodes"]
     assert sorted(node["host_node"] for node in nodes) == [0, 1] and [sorted(node["cpu_pinning"]) for node in nodes] == [["1"], ["3"]]
     assert cloud.usage()[0] == 2

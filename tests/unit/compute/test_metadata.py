@@ -30,6 +30,9 @@ def test_meta_data():
     assert len(base64.b64decode(found["random_seed"])) == 512
     assert "admin_pass" not in found and "files" not in found
     assert metadata.meta_data(server(hostname="a.b.c"), "novalocal")["hostname"] == "a.b.c"
+    specs = {"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "1-2"}
+    mixed = metadata.meta_data(server(flavor={"vcpus": 4, "memory_mb": 64, "extra_specs": specs}), "novalocal")
+    assert found["dedicated_cpus"] == [] and mixed["dedicated_cpus"] == [1, 2]
 
 
 def test_network_data_with_dhcp_and_without():

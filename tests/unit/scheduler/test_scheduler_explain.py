@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from nova_lite.numa import sets
 from nova_lite.scheduler.core import explain, one_host
 from nova_lite.scheduler.core.filters.rule import Filter
 from nova_lite.scheduler.core.request import Group, Options, Request
@@ -83,6 +84,20 @@ def test_capacity_is_what_can_be_placed(seed):
     assert sum(each["servers"] for each in found["binds"]) == found["servers"]
     assert sum(each["hosts"] for each in found["binds"]) == found["passing"]
     assert explain.capacity(table, SMALL, rules, NOW)["servers"] == 0
+
+
+def test_dedicated_cpus_bind_too():
+    cells = sets.divide(sets.equal_cells(2, 16, 8192, 2, 0), sets.read("0-2,8-10", "3-7,11-15"))
+    numa = {"cells": [cell.as_json() for cell in cells], "vcpu_ratio": 1.0, "memory_ratio": 1.0}
+    rows = [host(f"h{n}", extras={"numa": numa}, extras_used={"numa": {"0": {"dedicated": list(range(3, 3 + n)), "memory_mb": n}}} if n else {})
+            for n in range(3)] + [host("plain")]
+    flavor = {"vcpus": 2, "memory_mb": 64, "extra_specs": {"hw:cpu_policy": "dedicated", "hw:cpu_thread_policy": "require"}}
+    asked, table, rules = Request.of(flavor, None, None), table_of(*rows), Rules(Options(enabled_filters=()))
+    found = explain.capacity(table, asked, rules, NOW)
+    # Five CPUs of each cell are two cores and one thread; of the first cells of the others one and two threads are gone.
+    assert found["servers"] == len(select(table, asked, 100, rules=rules, now=NOW).hosts) == 4 + 4 + 3
+    assert found["binds"] == [{"filter": "NUMATopologyFilter", "hosts": 3, "servers": 11}]
+    assert why(table, asked) == "4 hosts considered: 4 lack 2 free dedicated CPUs beside each other and 64 MB on one NUMA node"
 
 
 def raising(name, verdict):

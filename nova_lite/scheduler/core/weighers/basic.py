@@ -23,7 +23,7 @@ def column(name):
 def pci(query):
     """Less for each free PCI device, up to so many: servers without devices stay away from them, others use up what has been begun."""
     holdings = query.table.holdings
-    if not holdings.hosts:
+    if not holdings.devices.any():
         return None
     return lambda rows: MOST_DEVICES - np.minimum(holdings.devices[rows], MOST_DEVICES - 1)
 
