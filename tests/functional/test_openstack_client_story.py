@@ -67,6 +67,20 @@ def test_a_server_with_disks_of_its_own(cloud, client):
     client.run("server", "delete", "disks", "--wait")
 
 
+def test_servers_of_a_group(cloud, client):
+    group = client.json("server", "group", "create", "near", "--policy", "affinity")["id"]
+    asked = ("--flavor", cloud.flavor, "--image", cloud.image, "--network", cloud.network, "--wait")
+    made = client.json("server", "create", "member", *asked, "--hint", f"group={group}")
+    assert made["status"] == "ACTIVE"
+    assert client.json("server", "group", "show", group)["members"] == [made["id"]]
+    cloud.add_user("grace")
+    stranger = OpenStack(f"{cloud.daemon.base}/identity/v3", "grace" * 3, "grace", "grace")
+    refused = stranger.run("server", "create", "guest", *asked, "--hint", f"group={group}", fails=True)
+    assert "400" in refused and f"Instance group {group} could not be found." in refused
+    client.run("server", "delete", "member", "--wait")
+    assert client.json("server", "group", "show", group)["members"] == []
+
+
 def test_what_an_operator_looks_at(client):
     host = client.json("hypervisor", "list")[0]["Hypervisor Hostname"]
     client.run("compute", "service", "set", "--disable", "--disable-reason", "new disks", host, "nova-compute")

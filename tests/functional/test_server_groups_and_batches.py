@@ -73,8 +73,14 @@ def test_wrong_groups_are_refused(cloud):
     for hint in ("no-uuid", ["no-uuid"], {"a": "b"}, 7):
         assert "is not" in ask(cloud, hint).json["badRequest"]["message"]
     stranger = cloud.add_user("stranger")
+    # Another project's group is like one that does not exist; administrators may use any.
     answer = stranger.post("/servers", {**cloud.body(), "os:scheduler_hints": {"group": two[0]}})
-    assert answer.status == 400 and two[0] in answer.json["badRequest"]["message"]
+    assert (answer.status, answer.json["badRequest"]["message"]) == (400, f"Instance group {two[0]} could not be found.")
+    assert stranger.get("/servers").json["servers"] == []
+    theirs = stranger.post("/os-server-groups", {"server_group": {"name": "g", "policy": "affinity"}}).json["server_group"]["id"]
+    server = boot(cloud, theirs)
+    assert server["server_groups"] == [theirs]
+    cloud.delete(server["id"])
 
 
 def test_a_group_has_no_more_servers_than_its_quota(cloud):
