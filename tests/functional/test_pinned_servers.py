@@ -118,6 +118,26 @@ def test_a_refusal_names_what_is_lacking(cloud, vcpus, specs, words):
     cloud.delete(server_id)
 
 
+def test_what_contradicts_itself_is_a_bad_request(cloud, pinned):
+    server_id = cloud.boot(flavorRef=pinned)
+    old = {"OpenStack-API-Version": "compute 2.85"}
+    for specs, words in (
+            ({"cpu_policy": "mine"}, "CPU policy requested from 'flavor extra specs' is invalid, given: 'mine'"),
+            ({"cpu_thread_policy": "require"}, "Cannot set cpu thread pinning policy in a non dedicated cpu pinning policy"),
+            ({"emulator_threads_policy": "isolate"}, "An isolated CPU emulator threads option requires a dedicated CPU policy option."),
+            ({"cpu_policy": "mixed"}, "or be specified with none of them"),
+            ({"mem_page_size": "huge"}, "Invalid memory page size 'huge'"),
+            ({"numa_nodes": "1", "numa_cpus.0": "0-1"}, "CPU and memory allocation must be provided for all NUMA nodes")):
+        wrong = flavor(cloud, 2)
+        # From 2.86 on most of these cannot be said to a flavor.
+        answer = cloud.admin.post(f"/flavors/{wrong}/os-extra_specs", {"extra_specs": {f"hw:{key}": value for key, value in specs.items()}},
+                                  headers=old)
+        assert answer.status == 200, answer
+        for answer in (cloud.admin.post("/servers", cloud.body(flavorRef=wrong)), cloud.act(server_id, "resize", {"flavorRef": wrong})):
+            assert answer.status == 400 and words in answer.json["badRequest"]["message"], answer
+    cloud.delete(server_id)
+
+
 def test_those_who_race_get_each_cpu_once(cloud, pinned):
     answer = cloud.admin.post("/servers", cloud.body(flavorRef=pinned, min_count=1, max_count=3))
     assert answer.status == 202
