@@ -132,6 +132,52 @@ def run_native(function, *args, **kwargs):
     return eventlet.tpool.execute(function, *args, **kwargs)
 
 
+class Lane:
+    """Calls that block in C, one after another in native threads, while the caller goes on. ``depth``: how many may wait for their turn."""
+
+    def __init__(self, depth: int = 2):
+        self._room, self._depth = Semaphore(depth), depth
+        self._waiting: collections.deque = collections.deque()
+        self._runner: Task | None = None
+        self._error: Exception | None = None
+
+    def call(self, function, *args) -> None:
+        """Have ``function`` called after the others. Waits for room; raises the error of an earlier call, after which no other is made."""
+        self._room.acquire()
+        if self._error is not None:
+            self._room.release()
+            raise self._error
+        self._waiting.append((function, args))
+        if self._runner is None:
+            self._runner = spawn(self._run)
+
+    def _run(self) -> None:
+        while self._waiting:
+            function, args = self._waiting.popleft()
+            try:
+                if self._error is None:
+                    run_native(function, *args)
+            except Exception as error:
+                self._error = error
+            finally:
+                self._room.release()
+        self._runner = None
+
+    def wait(self) -> None:
+        """Return once all calls have returned; raises the error of the one that failed."""
+        if self._runner is not None:
+            self._runner.wait()
+        if self._error is not None:
+            raise self._error
+
+    def drop(self) -> None:
+        """Make no further call, and return when the one under way has returned."""
+        self._waiting.clear()
+        self._room = Semaphore(self._depth)
+        if self._runner is not None:
+            self._runner.wait()
+
+
 def map_parallel(function, items, limit: int = 16) -> list:
     """``[function(item) for item in items]`` with at most ``limit`` at once; the first error is raised after all have ended."""
     pool = eventlet.GreenPool(limit)

@@ -47,7 +47,7 @@ def _full_is_413():
 
 
 class Incoming:
-    """A file on its way in. Used by one green thread; the work on its bytes runs in native threads."""
+    """A file on its way in. Used by one green thread; writing and each of the hashes go on at once in native threads."""
 
     def __init__(self, folder: pathlib.Path, image_id: str):
         self.upload_id = str(uuid.uuid4())
@@ -57,18 +57,18 @@ class Incoming:
         self._md5, self._sha512, self._header = hashlib.md5(usedforsecurity=False), hashlib.sha512(), b""
         # A file object, not a descriptor: a native thread that outlives its green thread must not write to the number's next owner.
         self._file = open(_create_locked(self._path), "wb", buffering=0)
+        self._lanes = [(concurrency.Lane(), take) for take in (self._md5.update, self._sha512.update, self._write)]
 
     def write(self, block: bytes) -> None:
-        """Add the next bytes. Raises StoreFull."""
-        with _full_is_413():
-            concurrency.run_native(self._take, block)
-        self.size += len(block)
-
-    def _take(self, block: bytes) -> None:
+        """Add the next bytes, which nobody changes any more. Raises StoreFull, for an earlier block as it may be."""
         if len(self._header) < virtual_size.HEADER_BYTES:
             self._header += block[:virtual_size.HEADER_BYTES - len(self._header)]
-        self._md5.update(block)
-        self._sha512.update(block)
+        with _full_is_413():
+            for lane, take in self._lanes:
+                lane.call(take, block)
+        self.size += len(block)
+
+    def _write(self, block: bytes) -> None:
         rest = memoryview(block)
         while rest:
             rest = rest[self._file.write(rest):]
@@ -76,6 +76,8 @@ class Incoming:
     def finish(self) -> Content:
         """The whole file is on the disk under its final name. Raises StoreFull."""
         with _full_is_413():
+            for lane, _ in self._lanes:
+                lane.wait()
             concurrency.run_native(self._settle)
         self._path = self._folder / self.location
         return Content(self.location, self.size, self._md5.hexdigest(), self._sha512.hexdigest(), self._header)
@@ -91,6 +93,8 @@ class Incoming:
 
     def close(self) -> None:
         """Give up the lock: from here on the image's row decides what becomes of the file."""
+        for lane, _ in self._lanes:
+            lane.drop()
         self._file.close()
 
 

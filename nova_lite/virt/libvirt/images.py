@@ -133,13 +133,19 @@ class ImageCache:
         digest = Digest(image)
         # Readable for QEMU's account, which is not ours.
         handle = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        hashed, written = concurrency.Lane(), concurrency.Lane()
         try:
             for block in _blocks(fetch(image.id)):
-                concurrency.run_native(_store, handle, digest, block)
+                hashed.call(digest.update, block)
+                written.call(_store, handle, block)
+            hashed.wait()
             digest.verify()
+            written.wait()
             os.fchmod(handle, 0o644)
             concurrency.run_native(os.fsync, handle)
         finally:
+            hashed.drop()
+            written.drop()
             os.close(handle)
 
 
@@ -155,8 +161,7 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(pending)
 
 
-def _store(handle: int, digest: Digest, block: bytes) -> None:
-    digest.update(block)
+def _store(handle: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(handle, view):]
