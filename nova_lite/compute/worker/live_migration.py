@@ -11,7 +11,7 @@ from nova_lite import clock, concurrency, exception, hooks, log
 from nova_lite.compute import moves, states, task
 from nova_lite.compute.actions.deps import ring
 from nova_lite.compute.worker import job as job_
-from nova_lite.compute.worker import lost_moves
+from nova_lite.compute.worker import lost_moves, peers
 from nova_lite.compute.worker.job import Job
 from nova_lite.compute.worker.live_arrivals import discard, refresh_networks
 from nova_lite.db import allocations
@@ -92,7 +92,7 @@ def _check(job: Job, offer: dict) -> dict | None:
     """The destination's plan; None when it refused and the scheduler looks for another one."""
     detail, server = job.server.task_detail, job.server
     try:
-        return job.shop.peers.check(job.ctx, detail["to"]["host"], server_id=server.id, token=job.token, offer=offer, block=detail["block"],
+        return peers.ask(job.shop, job.ctx, detail["to"]["host"], "check", server_id=server.id, token=job.token, offer=offer, block=detail["block"],
                                     over_commit=detail["over_commit"])
     except (exception.MoveRefused, exception.RpcTimeout, exception.HypervisorError) as error:
         if not _look_elsewhere(job, error, tried=False):
@@ -108,7 +108,7 @@ def _make_ready(job: Job, to: str, offer: dict, plan: dict) -> dict | None:
     while place is None:
         _obey(job)
         try:
-            place = job.shop.peers.receive(job.ctx, to, server_id=job.server.id, token=job.token, offer=offer, plan=plan)
+            place = peers.ask(job.shop, job.ctx, to, "receive", server_id=job.server.id, token=job.token, offer=offer, plan=plan)
         except (exception.TaskLost, exception.DatabaseUnavailable):
             raise
         except exception.NovaLiteError as error:
@@ -223,7 +223,7 @@ def _finish(job: Job) -> None:
         live.settle(server.id, luggage)
         return
     try:
-        shop.peers.settle(job.ctx, to["host"], server_id=server.id, luggage=luggage)
+        peers.ask(shop, job.ctx, to["host"], "settle", server_id=server.id, luggage=luggage)
     except exception.NovaLiteError as error:
         LOG.warning("host %s has server %s, but not its console's log: %s", to["host"], server.id, error)
     discard(shop, job.ctx, server.id, plan)
@@ -266,7 +266,7 @@ def _presence_here(job: Job) -> Presence:
 
 def _presence_there(job: Job) -> Presence | None:
     try:
-        return Presence(job.shop.peers.presence(job.ctx, job.server.task_detail["to"]["host"], server_id=job.server.id))
+        return Presence(peers.ask(job.shop, job.ctx, job.server.task_detail["to"]["host"], "presence", server_id=job.server.id))
     except exception.NovaLiteError as error:
         LOG.warning("the destination of server %s does not say what it has of it: %s", job.server.id, error)
         return None
@@ -292,7 +292,7 @@ def _stay(job: Job, why: Exception | str) -> None:
 def _discard_there(job: Job) -> None:
     shop, server, to = job.shop, job.server, job.server.task_detail["to"]["host"]
     try:
-        shop.peers.discard(job.ctx, to, server_id=server.id, token=job.token, plan=server.task_detail["plan"])
+        peers.ask(shop, job.ctx, to, "discard", server_id=server.id, token=job.token, plan=server.task_detail["plan"])
     except exception.NovaLiteError as error:
         LOG.warning("host %s keeps for a while what it made ready for server %s: %s", to, server.id, error)
 

@@ -4,10 +4,9 @@ Both hosts' workers look when they start, when they return, and from time to tim
 """
 from nova_lite import exception, log
 from nova_lite.compute import moves
+from nova_lite.compute.worker import peers
 from nova_lite.compute.worker.job import Job, Workshop
 from nova_lite.context import RequestContext
-from nova_lite.db import hosts as hosts_
-from nova_lite.db import hypervisors
 from nova_lite.db import moves as moves_
 from nova_lite.db import servers as servers_
 from nova_lite.virt.live import Presence
@@ -47,11 +46,5 @@ def settle(worker) -> list[str]:
 def _is_known(shop: Workshop, ctx: RequestContext, server) -> bool:
     here, to = shop.driver.moves().live().presence(server.id), server.request[moves.LOST]["to"]["host"]
     if shop.host == to:
-        return here in HAS_IT or not is_up(shop, server.host)
-    return here == Presence.HERE or is_up(shop, to) and shop.peers.presence(ctx, to, server_id=server.id) is not None
-
-
-def is_up(shop: Workshop, host: str) -> bool:
-    """Whether a host's compute worker reports: whether asking it makes sense."""
-    with shop.db.read() as tx:
-        return hosts_.is_host_up(tx, host, hypervisors.moment(tx), shop.down_time)
+        return here in HAS_IT or not peers.is_up(shop, server.host)
+    return here == Presence.HERE or peers.ask(shop, ctx, to, "presence", server_id=server.id) is not None

@@ -5,6 +5,8 @@ from nova_lite import exception
 from nova_lite.virt.libvirt.live_pace import LiveSettings
 from nova_lite.virt.live import Presence, Progress
 
+ANY_SPEED = (2 ** 63 - 1) >> 20
+"""In MiB a second, what libvirt takes for no limit."""
 _PAUSED_ON_THE_WAY = (libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
 _FIELDS = {"memory_total": libvirt.VIR_DOMAIN_JOB_MEMORY_TOTAL, "memory_processed": libvirt.VIR_DOMAIN_JOB_MEMORY_PROCESSED,
            "memory_remaining": libvirt.VIR_DOMAIN_JOB_MEMORY_REMAINING, "disk_total": libvirt.VIR_DOMAIN_JOB_DISK_TOTAL,
@@ -62,7 +64,8 @@ def set_downtime(domain, milliseconds: int) -> None:
 
 
 def hurry(domain, post_copy: bool) -> None:
-    """Come to an end: post-copy where that is permitted, else stop the guest until it is there."""
+    """Come to an end, over all of the line: post-copy where that is permitted, else stop the guest until it is there."""
+    domain.migrateSetMaxSpeed(ANY_SPEED)
     if post_copy:
         domain.migrateStartPostCopy(0)
     else:

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nova_lite.virt.libvirt import live_pace, relocation
+from nova_lite.virt.libvirt import live_job, live_pace, relocation
 from nova_lite.virt.libvirt.live_pace import LiveSettings
 
 XML = """
@@ -97,3 +97,18 @@ def test_size_is_memory_and_disk():
     assert live_pace.size_gb(128, 0) == 2
     assert live_pace.size_gb(4096, 10 << 30) == 14
     assert live_pace.size_gb(4097, 0) == 5
+
+
+@pytest.mark.parametrize(("post_copy", "then"), [(True, ("migrateStartPostCopy", 0)), (False, ("suspend",))])
+def test_who_hurries_has_all_of_the_line(post_copy, then):
+    class Domain:
+        """What libvirt would be asked."""
+
+        def __init__(self):
+            self.asked = []
+
+        def __getattr__(self, name):
+            return lambda *args: self.asked.append((name, *args))
+    domain = Domain()
+    live_job.hurry(domain, post_copy)
+    assert domain.asked == [("migrateSetMaxSpeed", 8796093022207), then]
