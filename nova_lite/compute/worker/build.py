@@ -1,5 +1,6 @@
 """Building a server: addresses, networks, disks, guest; each step undone when a later one fails, then the next host is asked."""
 import contextlib
+from collections.abc import Callable
 
 from nova_lite import clock, exception, hooks, log
 from nova_lite.compute import task
@@ -9,6 +10,7 @@ from nova_lite.compute.worker.job import Job
 from nova_lite.db import allocations
 from nova_lite.db import servers as servers_
 from nova_lite.network.actions import server_ports
+from nova_lite.virt import types
 from nova_lite.virt.types import PowerState
 
 LOG = log.get(__name__)
@@ -37,24 +39,35 @@ def build(job: Job) -> None:
 
 
 def _build(job: Job) -> None:
+    nics = _give_addresses(job)
+
+    def at_end(tx) -> dict:
+        if job.failures:
+            allocations.forget_failures(tx, job.shop.host)
+        return {"progress": 100, "request": {key: job.server.request.get(key) for key in KEPT}}
+    make(job, "build", EVENT, lambda: (job_.describe(job, nics, ["default"]), nics), at_end)
+
+
+def make(job: Job, name: str, event: str, describe: Callable[[], tuple[types.Guest, list[dict]]], at_end: Callable[..., dict]) -> None:
+    """Make and start the guest of a server that has its addresses here, and end its task; what fails undoes all of it, the addresses' plugs too.
+
+    ``name``: of the hooks. ``describe()`` gives the guest and its NICs, ``at_end(tx)`` the columns to change in the transaction that ends the task.
+    """
     shop, server = job.shop, job.server
     with contextlib.ExitStack() as undo:
-        nics = _give_addresses(job)
         undo.callback(leave_networks, job)
-        hooks.reached("build.addresses")
+        hooks.reached(f"{name}.addresses")
+        guest, nics = describe()
         job_.prepare_networks(job, nics)
-        guest = job_.describe(job, nics, ["default"])
         undo.callback(shop.driver.delete_disks, server.id)
         shop.driver.create_disks(guest, shop.fetch)
-        hooks.reached("build.disks")
+        hooks.reached(f"{name}.disks")
         undo.callback(shop.driver.destroy_guest, server.id)
         with shop.driver.started(guest):
-            hooks.reached("build.guest")
+            hooks.reached(f"{name}.guest")
             with shop.db.write() as tx:
-                task.finish(tx, server, job.token, shop.host, job.started, EVENT, job.epoch, power_state=int(PowerState.RUNNING),
-                            launched_at=clock.now(), progress=100, request={key: server.request.get(key) for key in KEPT})
-                if job.failures:
-                    allocations.forget_failures(tx, shop.host)
+                task.finish(tx, server, job.token, shop.host, job.started, event, job.epoch, power_state=int(PowerState.RUNNING),
+                            launched_at=clock.now(), **at_end(tx))
         undo.pop_all()
 
 

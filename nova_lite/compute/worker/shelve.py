@@ -146,25 +146,11 @@ def _build(job: Job) -> None:
     # A worker that is gone may have got as far as a running guest.
     shop.driver.destroy_guest(server.id)
     shop.driver.delete_disks(server.id)
-    with contextlib.ExitStack() as undo:
-        with shop.db.write() as tx:
-            server_ports.bind(tx, server.id, shop.host)
-            task.step(tx, server, job.token, states.SPAWNING)
-        undo.callback(build.leave_networks, job)
-        hooks.reached("unshelve.addresses")
-        guest, nics = _from_image(job_.changed(job, availability_zone=to["zone"]))
-        job_.prepare_networks(job, nics)
-        undo.callback(shop.driver.delete_disks, server.id)
-        shop.driver.create_disks(guest, shop.fetch)
-        hooks.reached("unshelve.disks")
-        undo.callback(shop.driver.destroy_guest, server.id)
-        shop.driver.start_guest(guest)
-        hooks.reached("unshelve.guest")
-        with shop.db.write() as tx:
-            task.finish(tx, server, job.token, shop.host, job.started, "compute_unshelve_instance", host=shop.host, node=to["node"],
-                        availability_zone=to["zone"], power_state=int(PowerState.RUNNING), launched_at=clock.now(),
-                        request=shelving.forget(tx, server))
-        undo.pop_all()
+    with shop.db.write() as tx:
+        server_ports.bind(tx, server.id, shop.host)
+        task.step(tx, server, job.token, states.SPAWNING)
+    build.make(job, "unshelve", "compute_unshelve_instance", lambda: _from_image(job_.changed(job, availability_zone=to["zone"])), lambda tx: {
+        "host": shop.host, "node": to["node"], "availability_zone": to["zone"], "request": shelving.forget(tx, server)})
 
 
 def _from_image(job: Job) -> tuple[types.Guest, list[dict]]:
