@@ -1,10 +1,12 @@
-"""The auditor put together: the database, and where this machine is a compute host what its hypervisor, files and networks have."""
+"""The auditor put together: the database, the image store, and where this machine is a compute host what its hypervisor, files and networks have."""
 from nova_lite import concurrency, exception, log
-from nova_lite.cmd import fakes, workers
+from nova_lite.cmd import fakes, images, workers
 from nova_lite.cmd.wiring import Site
 from nova_lite.compute import audit as of_database
 from nova_lite.compute.worker import audit as of_guests
+from nova_lite.compute.worker import channel_note as of_channels
 from nova_lite.db import hosts as hosts_
+from nova_lite.image.actions import audit as of_images
 from nova_lite.network.worker import audit as of_networks
 from nova_lite.network.worker.settings import NetworkSettings
 
@@ -22,10 +24,11 @@ def audit(here: Site, settle: float) -> list[dict]:
 
 
 def _look(here: Site) -> list[dict]:
-    found = of_database.audit(here.db)
+    found = of_database.audit(here.db) + of_images.audit(images.deps(here))
     for host in _hosts_here(here):
         found += of_networks.audit(here.db, NetworkSettings.from_conf(here.conf), host)
         found += _guests(here, host)
+        found += of_channels.audit(here.db, host, here.conf.state_path)
     return found
 
 

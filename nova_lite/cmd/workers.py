@@ -6,7 +6,7 @@ from nova_lite import concurrency, exception, log
 from nova_lite.cmd import daemons, fakes
 from nova_lite.cmd.inventory import Inventory
 from nova_lite.cmd.wiring import Site
-from nova_lite.compute.worker import boots, delete, lost_moves, put_back, resize, shelve
+from nova_lite.compute.worker import boots, channel_note, delete, lost_moves, put_back, resize, shelve
 from nova_lite.compute.worker.console import ConsoleRelay
 from nova_lite.compute.worker.departures import Departures
 from nova_lite.compute.worker.job import Workshop
@@ -56,7 +56,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     consoles = ConsoleRelay(driver, conf.my_ip, conf.compute.console_port)
     worker = ComputeWorker(shop, epoch, conf.compute.max_concurrent_builds, consoles)
     arrivals = LiveArrivals(shop, epoch)
-    disks = DiskServer(here.db, driver, host, shop.channel)
+    disks = DiskServer(here.db, driver, host, shop.channel, channel_note.path(conf.state_path, host))
     watcher = Watcher(worker)
     daemon.on_start(lambda: driver.start_host(watcher.on_event))
     daemon.on_stop(driver.stop_host)
@@ -79,6 +79,7 @@ def _compute(here: Site, fetch, images, host: str, machines: dict) -> Daemon:
     daemon.every(conf.service.report_interval * 3, inventory.put)
     daemon.every(conf.compute.power_sync_interval, watcher.sync, delay=0.0)
     daemon.every(conf.service.sweep_interval, worker.sweep)
+    daemon.every(conf.service.sweep_interval, disks.rest)
     daemon.every(conf.service.sweep_interval * 6, watcher.remove_leftovers)
     if conf.compute.resize_confirm_window:
         window = conf.compute.resize_confirm_window

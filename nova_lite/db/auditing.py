@@ -12,7 +12,7 @@ from nova_lite.db.models.network import Port
 def living(tx: orm.Session) -> dict[str, Server]:
     """All servers that are not deleted, by id, with the columns that say where they are and what they do."""
     columns = (Server.id, Server.host, Server.node, Server.vm_state, Server.task_state, Server.task_id, Server.task_action, Server.task_host,
-               Server.task_deadline, Server.launched_at)
+               Server.task_deadline, Server.launched_at, Server.request)
     query = sa.select(Server).where(Server.deleted.is_(False)).options(orm.load_only(*columns, raiseload=True))
     return {server.id: server for server in tx.scalars(query)}
 

@@ -135,6 +135,11 @@ def tasks_of_host(tx, host: str) -> list[Server]:
     return list(tx.execute(sa.select(Server).where(_RUNS_AT == host, _AT_WORK)).scalars())
 
 
+def departing(tx, host: str) -> list[str]:
+    """Servers of a host whose task another host carries out."""
+    return list(tx.scalars(sa.select(Server.id).where(Server.host == host, Server.task_host.not_in(("", host)), _AT_WORK)))
+
+
 def overdue(tx, now: datetime.datetime, limit: int = 100) -> list[Server]:
     """Servers whose task is past its deadline."""
     query = sa.select(Server).where(Server.task_deadline < now, Server.deleted.is_(False)).limit(limit)

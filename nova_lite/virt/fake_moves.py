@@ -30,6 +30,13 @@ class FakeMoves(Moves):
     def reaches(self, server_id: str) -> bool:
         return server_id in self._driver.guest_files()
 
+    def unfinished(self) -> dict[str, list[str]]:
+        here, found = self._driver.hypervisor, {}
+        for name, of in (("disk.next", here.staged), ("disk.before", here.aside), ("disk.part", here.incoming)):
+            for server_id in of:
+                found.setdefault(server_id, []).append(name)
+        return found
+
     def copies(self) -> Copies:
         return self._copies
 

@@ -14,6 +14,10 @@ class Moves:
         """Whether the files of a server are here, be it those of another host, on storage that both share."""
         return False
 
+    def unfinished(self) -> dict[str, list[str]]:
+        """By server the files of this host's that a change made ready, put aside or received in part, and that wait for its end."""
+        return {}
+
     def keep(self, server_id: str) -> None:
         """Files that other hosts see too are this one's from now on: no other one removes them."""
 

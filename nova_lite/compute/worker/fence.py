@@ -20,7 +20,7 @@ READS = frozenset({"inventory", "guests", "guest_files", "power_state", "console
 STARTS = frozenset({"start_guest", "reboot_hard", "reboot_soft", "unpause_guest"})
 PARTS = frozenset({"moves", "live", "copies"})
 """What gives out a part of the contract."""
-MOVES_LOOK = frozenset({"reaches", "check", "presence", "farewell", "files", "read"})
+MOVES_LOOK = frozenset({"reaches", "unfinished", "check", "presence", "farewell", "files", "read"})
 MOVES_SEND = frozenset({"borrow", "receive", "migrate", "entrust"})
 PROOF_SECONDS = 0.1
 """How long an answer holds for changes that start nothing: they take as long themselves, and nobody asks in their midst. A frozen process's

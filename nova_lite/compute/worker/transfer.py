@@ -1,7 +1,7 @@
 """The channel for disks between compute workers: HTTP, from any byte on, for whoever holds the token of the task that moves the server.
 
-``GET /<server id>`` lists the files, ``GET /<server id>/<name>`` sends one packed (virt.copies) from where the Range header says. The port opens
-when the first server leaves the host. With a certificate it speaks TLS, and readers check it with the authority that they are given.
+``GET /<server id>`` lists the files, ``GET /<server id>/<name>`` sends one packed (virt.copies) from where the Range header says. The port is
+open while servers leave the host. With a certificate it speaks TLS, and readers check it with the authority that they are given.
 """
 import dataclasses
 import http.client
@@ -11,8 +11,10 @@ import re
 import ssl
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from nova_lite import clock, concurrency, exception, log
+from nova_lite.compute.worker import channel_note
 from nova_lite.db import servers as servers_
 from nova_lite.db.engine import Database
 from nova_lite.virt.copies import DiskFile
@@ -58,10 +60,10 @@ class Channel:
 
 
 class DiskServer:
-    """Serves the disks of servers that leave ``host``."""
+    """Serves the disks of servers that leave ``host``. ``note``: where to write which port is open."""
 
-    def __init__(self, db: Database, driver: Driver, host: str, channel: Channel):
-        self._db, self._driver, self._host, self._channel = db, driver, host, channel
+    def __init__(self, db: Database, driver: Driver, host: str, channel: Channel, note: Path | None = None):
+        self._db, self._driver, self._host, self._channel, self._note = db, driver, host, channel, note
         self._tls = channel.server_tls()
         self._listener = None
         self._task: concurrency.Task | None = None
@@ -75,6 +77,8 @@ class DiskServer:
                 raise exception.Unavailable(f"disks cannot be served on {self._channel.address}, port {self._channel.port}: {error.strerror}")
             self._listener = listener if self._tls is None else self._tls.wrap_socket(listener, server_side=True)
             self._task = concurrency.spawn_logged(concurrency.serve_wsgi, self._listener, self)
+            if self._note is not None:
+                channel_note.write(self._note, self._channel.address, self._listener.getsockname()[1])
         name = f"[{self._channel.address}]" if ":" in self._channel.address else self._channel.address
         return f"{'http' if self._tls is None else 'https'}://{name}:{self._listener.getsockname()[1]}"
 
@@ -84,6 +88,16 @@ class DiskServer:
             self._task.cancel()
             self._listener.close()
             self._listener = None
+        if self._note is not None:
+            channel_note.remove(self._note)
+
+    def rest(self) -> None:
+        """Close the port unless servers leave this host. Called from time to time."""
+        if self._listener is not None:
+            with self._db.read() as tx:
+                needed = servers_.departing(tx, self._host)
+            if not needed:
+                self.stop()
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         server_id, _, name = environ.get("PATH_INFO", "").lstrip("/").partition("/")

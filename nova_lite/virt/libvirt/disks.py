@@ -142,6 +142,11 @@ class DiskStore:
         return {name for name in os.listdir(layout.servers_folder(self._state_path))
                 if _owner(layout.ServerFiles(self._state_path, name)) in (None, self._host)}
 
+    def unfinished(self) -> dict[str, list[str]]:
+        """By server the files that only a change under way needs (see ``layout``); none: the server is not in it."""
+        found = {server_id: layout.ServerFiles(self._state_path, server_id).unfinished() for server_id in self.server_ids()}
+        return {server_id: names for server_id, names in found.items() if names}
+
     def reaches(self, server_id: str) -> bool:
         """Whether the server has files here, whosever they are."""
         return layout.ServerFiles(self._state_path, server_id).folder.exists()

@@ -16,6 +16,8 @@ from pathlib import Path
 from nova_lite import exception
 from nova_lite.virt import types
 
+_UNFINISHED = re.compile(r".*\.(next|before|part|new|newed)|incoming|moving\..*|disk\.snapshot")
+"""Files that wait for the end of what made them."""
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
 
 
@@ -53,6 +55,13 @@ class ServerFiles:
         self.bases = self.folder / "bases"
         self.owner = self.folder / "owner"
         self.tpm = self.folder / "tpm"
+
+    def unfinished(self) -> list[str]:
+        """Names of files here that only a change under way needs."""
+        try:
+            return sorted(path.name for path in self.folder.iterdir() if _UNFINISHED.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
 
     def config_drive(self, guest: types.Guest) -> str:
         """The config drive; a guest that is being rescued has one of its own."""

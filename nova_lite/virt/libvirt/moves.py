@@ -16,6 +16,9 @@ class LibvirtMoves(Moves):
     def reaches(self, server_id: str) -> bool:
         return self._live.store.reaches(server_id)
 
+    def unfinished(self) -> dict[str, list[str]]:
+        return self._live.store.unfinished()
+
     def keep(self, server_id: str) -> None:
         self._live.store.own(server_id)
 

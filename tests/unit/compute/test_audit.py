@@ -7,6 +7,8 @@ import pytest
 from nova_lite import clock
 from nova_lite.compute import audit, quota
 from nova_lite.compute.worker import audit as of_guests
+from nova_lite.compute.worker import channel_note
+from nova_lite.compute.worker.transfer import Channel, DiskServer
 from nova_lite.context import RequestContext
 from nova_lite.db import allocations, hosts
 from nova_lite.db import moves as moves_
@@ -118,6 +120,37 @@ def test_what_the_host_has_lost(site):
     site.driver.destroy_guest(site.server)
     site.driver.delete_disks(site.server)
     assert site.kinds() == ["files"]
+
+
+@pytest.mark.parametrize("left", ["staged", "aside", "incoming"])
+def test_what_a_change_has_left(site, left):
+    getattr(site.driver.hypervisor, left)[site.server] = frozenset()
+    assert site.kinds() == ["files"]
+    with site.db.write() as tx:
+        servers_.update(tx, site.server, request={"put_back": "a"})
+    assert site.kinds() == []
+    with site.db.write() as tx:
+        servers_.update(tx, site.server, request={}, vm_state="resized")
+        open_move(site, tx)
+    assert site.kinds() == []
+
+
+def test_a_channel_that_nobody_needs(site, tmp_path):
+    note = channel_note.path(str(tmp_path), "a")
+    disks = DiskServer(site.db, site.driver, "a", Channel(), note)
+    assert channel_note.audit(site.db, "a", str(tmp_path)) == []
+    disks.url()
+    assert [finding["kind"] for finding in channel_note.audit(site.db, "a", str(tmp_path))] == ["channel"]
+    with site.db.write() as tx:
+        servers_.update(tx, site.server, task_state="x", task_id="t", task_host="b", task_deadline=clock.now())
+    disks.rest()
+    assert channel_note.audit(site.db, "a", str(tmp_path)) == [] and note.exists()
+    with site.db.write() as tx:
+        servers_.update(tx, site.server, task_state=None, task_id=None, task_host=None, task_deadline=None)
+    disks.rest()
+    assert not note.exists()
+    note.write_text("127.0.0.1 1")
+    assert channel_note.audit(site.db, "a", str(tmp_path)) == []
 
 
 def test_what_is_under_way_is_not_judged(site):

@@ -98,7 +98,7 @@ MOVES = {"keep": ("s",), "borrow": ("s", "b"), "live.offer": ("g",), "live.withd
          "live.migrate": ("g", {}, {}, None), "live.halt": ("s",), "live.entrust": ("s", "b", {}), "live.settle": ("s", {}),
          "live.discard": ("s", {}), "copies.prepare": ("g", None), "copies.receive": ("g", "k", [], None, None)}
 """What changes something, with arguments that no driver must ever see."""
-LOOKS = {"reaches", "live.check", "live.presence", "live.farewell", "copies.files", "copies.read"}
+LOOKS = {"reaches", "unfinished", "live.check", "live.presence", "live.farewell", "copies.files", "copies.read"}
 OF_THE_TASK = {"borrow", "live.receive", "live.migrate", "live.entrust", "copies.receive"}
 
 

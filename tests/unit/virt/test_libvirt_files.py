@@ -264,3 +264,13 @@ def test_files_that_were_lent_go_back_and_are_not_removed(tmp_path):
     ours.own("s1")
     ours.delete("s1")
     assert not ours.reaches("s1")
+
+
+def test_what_a_change_has_left_is_told(store, tmp_path):
+    store.create(guest(), fetch)
+    assert store.unfinished() == {}
+    folder = tmp_path / "servers" / "s1"
+    left = ["disk.before", "disk.next", "disk.part", "disk.snapshot", "incoming", "moving.1", "nvram.before"]
+    for name in [*left, "console.log.0", "nvram", "disk.eph0"]:
+        (folder / name).touch()
+    assert store.unfinished() == {"s1": left}

@@ -1,0 +1,19 @@
+"""The auditor of the image store: uploads that died, and files that no image names, which the next sweep should have removed."""
+from nova_lite.db import images as db
+from nova_lite.image.deps import Deps
+
+
+def audit(deps: Deps) -> list[dict]:
+    """Findings as in compute.audit; none where this machine does not have the store."""
+    if not deps.store.folder.is_dir():
+        return []
+    with deps.db.read() as tx:
+        uploads = db.list_uploads(tx, deps.store.id)
+    found = [{"kind": "image", "what": f"is being uploaded by nobody (upload {upload_id})", "image": image_id} for image_id, upload_id in uploads
+             if not deps.store.is_being_written(image_id, upload_id)]
+    for leftover in deps.store.leftovers():
+        with deps.db.read() as tx:
+            named = db.has_location(tx, leftover.image_id, leftover.location)
+        if not named:
+            found.append({"kind": "image", "what": f"has left {leftover.location} in the store, which no image names", "image": leftover.image_id})
+    return found
