@@ -55,7 +55,7 @@ def test_a_rebuild_or_rescue_goes_on_after_the_process_died(point):
 
 
 def test_a_snapshot_goes_on_after_the_process_died():
-    with Cloud() as cloud:
+    with Cloud({"compute": {"fake_keep": True}}) as cloud:
         cloud.daemon.stop()
         cloud.daemon.start(hooks="snapshot.begun=kill")
         cloud.admin = cloud.daemon.client(microversion="2.90")
