@@ -65,6 +65,13 @@ def test_the_emulator_may_share_while_the_cpus_do_not(site):
     assert found["vcpu"] == {"1"} and "0" in found["other"]
 
 
+def test_a_mixed_guest_shares_one_cpu_and_has_another(site):
+    guest = site.run(site.guest(**site.lie(vcpus=2, cpu_policy="mixed", cpu_dedicated_mask="1")))
+    tune = site.domain(guest.server_id).find("cputune")
+    assert [(pin.get("vcpu"), pin.get("cpuset")) for pin in tune.iterfind("vcpupin")] == [("0", "0"), ("1", "1")]
+    assert threads(site, guest.server_id)["vcpu"] == {"0", "1"}
+
+
 def test_other_guests_keep_to_the_shared_cpus(site):
     guest = site.run(site.guest(vcpus=2))
     found = threads(site, guest.server_id)
