@@ -56,7 +56,7 @@ def _merged(values: list, numbers: Callable, items: Callable):
 def lock(tx: orm.Session, host_ids: Iterable[int]) -> dict[int, tuple[dict, dict]]:
     """Lock hosts' rows in order of id: ``{id: (what it has, what is used of it)}``."""
     found = tx.execute(sa.select(Host.id, Host.extras, Host.extras_used).where(Host.id.in_(sorted(set(host_ids)))).order_by(
-        Host.id).with_for_update())
+        Host.id).with_for_update(key_share=True))
     return {host_id: (extras, used) for host_id, extras, used in found}
 
 

@@ -1,4 +1,6 @@
 """What hosts have besides vCPUs, memory and disk: custom resources, PCI devices. In force for whoever asks for it; the claim asks again."""
+import dataclasses
+
 import numpy as np
 
 from nova_lite.pci import choice
@@ -7,6 +9,7 @@ from nova_lite.scheduler.core.filters.rule import Filter
 
 NONE: tuple[dict, dict] = ({}, {})
 MOST_SLOTS = 1000
+MOST_KINDS = 65536
 
 
 def custom_resources(query):
@@ -33,21 +36,36 @@ def pci_devices(query):
     need = query.request.extras
     if need is None or not need.pci:
         return None
-    return lambda rows: np.array([slots > 0 for slots in _devices(query, rows, 1)], np.bool_)
+    table, count = query.table, sum(ask.count for ask in need.pci)
+    known = table.holdings.known(dataclasses.replace(need, flavorid="", resources=(), numa=None))
+
+    def suffices(row: int) -> bool:
+        # Hosts of one make that lack the same devices are alike.
+        has, used = table.holdings.hosts[table.names[row]]
+        kind = (id(has), *used.get("pci", ()))
+        seen = known.get(kind)
+        if seen is None or seen[0] is not has:
+            if len(known) >= MOST_KINDS:
+                known.clear()
+            seen = known[kind] = (has, _times(has, used, need.pci, 1) > 0)
+        return seen[1]
+
+    def check(rows):
+        numbers = np.arange(table.size)[rows]
+        passes = table.holdings.devices[numbers] >= count
+        passes[passes] = [suffices(row) for row in numbers[passes].tolist()]
+        return passes
+    return check
 
 
 def pci_slots(query):
-    return lambda rows: np.array(_devices(query, rows, MOST_SLOTS), float)
-
-
-def _devices(query, rows, most: int) -> list[int]:
-    """How many servers of the request, up to ``most``, the devices of each host suffice for."""
     table, asks = query.table, query.request.extras.pci
-    hosts = table.holdings.hosts
-    return [_times(*hosts.get(table.names[row], NONE), asks, most) for row in np.arange(table.size)[rows].tolist()]
+    return lambda rows: np.array([_times(*table.holdings.hosts.get(table.names[row], NONE), asks, MOST_SLOTS)
+                                  for row in np.arange(table.size)[rows].tolist()], float)
 
 
 def _times(has, used, asks, most: int) -> int:
+    """How many servers, up to ``most``, the devices of a host suffice for."""
     taken = list(used.get("pci", ()))
     for times in range(most):
         chosen = choice.choose(has.get("pci", ()), taken, asks)
