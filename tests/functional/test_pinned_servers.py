@@ -219,3 +219,34 @@ def test_a_shelved_server_holds_no_cpus_and_returns_to_some(cloud, pinned):
     for each in (server_id, *others):
         cloud.delete(each)
     assert cloud.usage() == (0, 0, 0, 0)
+
+
+def declare(cloud, host, down):
+    answer = cloud.admin.put("/os-services/force-down", {"host": host, "binary": "nova-compute", "forced_down": down},
+                             headers={"OpenStack-API-Version": "compute 2.11"})
+    assert answer.status == 200, answer
+
+
+def test_an_evacuated_server_gets_cpus_where_it_comes_and_none_where_there_are_none(cloud, pinned):
+    server_id = cloud.boot(flavorRef=pinned)
+    dead = host_of(cloud, server_id)
+    declare(cloud, dead, True)
+    try:
+        assert cloud.act(server_id, "evacuate", {}).status == 200
+        cloud.wait(server_id)
+        there = host_of(cloud, server_id)
+        assert there != dead and cpus(cloud, server_id) <= DEDICATED
+    finally:
+        declare(cloud, dead, False)
+    others = [cloud.boot(flavorRef=pinned, availability_zone=f"nova:{dead}") for _ in range(4)]
+    declare(cloud, there, True)
+    try:
+        assert cloud.act(server_id, "evacuate", {}).status == 200
+        server = settled(cloud, [server_id])
+        assert host_of(cloud, server_id) == there and server[server_id] in ("ACTIVE", "ERROR")
+    finally:
+        declare(cloud, there, False)
+    for each in (server_id, *others):
+        cloud.delete(each)
+    audited(cloud)
+    assert cloud.usage() == (0, 0, 0, 0)
