@@ -5,7 +5,9 @@ import pytest
 
 from nova_lite import clock
 from nova_lite.api.compute import history, server_actions, server_body, server_tags, server_view
+from nova_lite.db import networks
 from nova_lite.db import servers as servers_
+from nova_lite.db.models.image import Image, ImageProperty
 from tests.unit.api.compute_client import OTHER_PROJECT, PROJECT, USER, ComputeClient, changes, expected
 
 ALWAYS = (None, None)
@@ -28,6 +30,7 @@ GROUPS = {"server_groups": (71, None)}
 FLAVOR = {"flavorid": "42", "name": "m1.test", "vcpus": 2, "memory_mb": 512, "root_gb": 3, "ephemeral_gb": 1, "swap": 256,
           "extra_specs": {"hw:cpu_policy": "shared"}}
 MEMBER = {"roles": ("member", "reader")}
+IMAGE = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
@@ -171,3 +174,23 @@ def test_tags_appear_with_their_version(api):
     assert api("PUT", f"/servers/{server_id}/tags/a", version="2.26")[0] == 201
     assert api("PUT", f"/servers/{server_id}/tags/{'x' * 61}", version="2.26")[0] == 400
     assert api("PUT", f"/servers/{server_id}/tags", {"tags": [str(n) for n in range(51)]}, version="2.26")[0] == 400
+
+
+def test_a_request_for_servers_takes_four_statements(api):
+    """What it refers to; its quota; servers; actions. However many servers, with a key, and on two networks."""
+    flavor = api("POST", "/flavors", {"flavor": {"name": "small", "ram": 64, "vcpus": 1, "disk": 1}})[1]["flavor"]["id"]
+    api("POST", "/os-keypairs", {"keypair": {"name": "key", "type": "ssh"}}, version="2.91")
+    with api.db.write() as tx:
+        tx.add(Image(id=IMAGE, status="active", visibility="public", disk_format="raw", container_format="bare", updated_at=clock.now()))
+        tx.flush()
+        tx.add(ImageProperty(image_id=IMAGE, name="os_type", value="linux"))
+        ids = [networks.create_network(tx, {"project_id": PROJECT, "name": name, "mtu": 1450}).id for name in "ab"]
+        for network_id in ids:
+            networks.create_subnet(tx, {"network_id": network_id, "project_id": PROJECT, "cidr": "10.0.0.0/24"})
+    before = api.db.statements
+    status, answer = api("POST", "/servers", {"server": {
+        "name": "many", "imageRef": IMAGE, "flavorRef": flavor, "key_name": "key", "networks": [{"uuid": network_id} for network_id in ids],
+        "min_count": 3, "max_count": 3}}, **MEMBER)
+    assert status == 202, answer
+    assert api.db.statements - before == 4
+    assert [(method, len(arguments["server_ids"])) for _, method, arguments in api.wire.sent] == [("place_servers", 3)]
