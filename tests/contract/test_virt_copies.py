@@ -1,7 +1,9 @@
 """Disks go from host to host: whole, grown, from where they were cut off, and never half. One suite for the fake and libvirt, two hosts each."""
 import dataclasses
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -218,3 +220,44 @@ def test_disks_on_storage_that_both_hosts_see_are_not_copied_over_themselves(sit
         assert not there.moves().reaches(guest.server_id)
     finally:
         there.stop_host()
+
+
+@with_files
+def test_what_firmware_and_tpm_know_goes_along(site, there):
+    """Both hosts have one libvirtd here, and so one folder of TPMs: it is emptied in between, as if the other were another machine."""
+    found = site.driver._capabilities()
+    if "2.0" not in found.tpm_versions or not found.has_uefi:
+        pytest.skip("no TPM 2.0 or UEFI firmware here; install swtpm and ovmf")
+    guest = site.guest(properties={"hw_tpm_version": "2.0", "hw_firmware_type": "uefi", "hw_machine_type": "q35"}, memory_mb=256)
+    site.run(guest)
+    site.wait_for(lambda: b"\x1b[2J" in site.driver.console_output(guest.server_id, 1 << 20), "a sign of OVMF")
+    site.driver.destroy_guest(guest.server_id)
+    memory = Path(site.settings.tpm_path, guest.server_id)
+    kept = next(memory.rglob("*permall"))
+    known, variables = kept.read_bytes(), Path(site.state_path, "servers", guest.server_id, "nvram").read_bytes()
+    copy(site, there, guest)
+    shutil.rmtree(memory)
+    assert Path(there.state_path, "servers", guest.server_id, "nvram").read_bytes() == variables
+    # It may go on from there before it was ever started.
+    assert {file.name for file in there.driver.moves().copies().files(guest.server_id)} >= {"disk", "nvram", f"tpm-tpm2-{kept.name}"}
+    there.driver.start_guest(guest)
+    there.driver.destroy_guest(guest.server_id)
+    pieces = [known[at:at + 32] for at in range(0, len(known) - 32, 32)]
+    distinct = {piece for piece in pieces if len(set(piece)) > 16}
+    present = kept.read_bytes()
+    # Its seeds are the same; counters and what the firmware measured are not.
+    assert distinct and sum(piece in present for piece in distinct) > len(distinct) * 0.8
+    there.driver.delete_disks(guest.server_id)
+    assert not memory.exists() and there.driver.guest_files() == set()
+
+
+@with_files
+def test_a_tpm_that_cannot_be_read_keeps_its_guest(site):
+    guest = prepared(site)
+    Path(site.state_path, "servers", guest.server_id, "tpm").write_text("<domain/>")
+    with pytest.raises(exception.HypervisorError, match="where this worker cannot read it"):
+        site.driver.moves().copies().files(guest.server_id)
+    there = LibvirtDriver(dataclasses.replace(site.settings, host="h2"))
+    with pytest.raises(exception.HypervisorError, match="not on the storage that the hosts share"):
+        there.stage_resized(guest)
+    Path(site.state_path, "servers", guest.server_id, "tpm").unlink()

@@ -151,7 +151,10 @@ class LibvirtSite(Site):
         Path(self.state_path).chmod(folder_mode)
         self._guest_image = guest_image
         self._system: types.ImageSource | None = None
-        self.settings = LibvirtSettings(host="h1", state_path=self.state_path, uri=uri, virt_type="auto", shutdown_resend=5, **settings)
+        # The private libvirtd's own, as it is seen from outside of its mount namespace.
+        tpm_path = str(Path(uri.partition("socket=")[2]).parents[2] / "var/lib/libvirt/swtpm")
+        self.settings = LibvirtSettings(host="h1", state_path=self.state_path, uri=uri, virt_type="auto", shutdown_resend=5, tpm_path=tpm_path,
+                                        **settings)
         self.driver = LibvirtDriver(self.settings)
         self.driver.start_host(self.events.append)
 

@@ -2,6 +2,7 @@
 nothing is left where they were.
 """
 import base64
+import shutil
 
 import pytest
 
@@ -107,6 +108,32 @@ def test_a_server_grows_on_its_way(user):
     wait_only_at(user, server_id, "host2")
     user.delete([server_id])
     user.assert_nothing_left()
+
+
+def seeds(host, server_id):
+    """What a guest's TPM was made with, in pieces; none where the host knows nothing of it."""
+    content = b"".join(path.read_bytes() for path in (host.folder / "var/lib/libvirt/swtpm" / server_id).rglob("*permall"))
+    pieces = {content[at:at + 32] for at in range(0, len(content) - 32, 32)}
+    return {piece for piece in pieces if len(set(piece)) > 16}
+
+
+@pytest.mark.skipif(shutil.which("swtpm") is None, reason="no swtpm here")
+def test_what_a_tpm_knows_goes_along(user):
+    guest, (first, second) = ensure_guest_image(), user.cluster.hosts
+    image = user._upload(user.cluster.client("image/v2"), guest["disk"], "qcow2", hw_tpm_version="2.0")
+    server_id, address = boot(user, imageRef=image)
+    known = seeds(first, server_id)
+    assert known and not seeds(second, server_id)
+    user.act(server_id, "migrate")
+    verify(user, server_id, "host2", address)
+    # Counters change with every start.
+    assert len(known & seeds(second, server_id)) > 0.8 * len(known)
+    confirm(user, server_id)
+    wait_only_at(user, server_id, "host2")
+    daemons.wait_until("host1 has forgotten it", lambda: not seeds(first, server_id), 30)
+    user.delete([server_id])
+    user.assert_nothing_left()
+    assert not seeds(second, server_id)
 
 
 def armed(user, name, point):

@@ -13,7 +13,7 @@ from pathlib import Path
 from nova_lite import concurrency, exception, log
 from nova_lite.virt import types
 from nova_lite.virt.copies import BLOCK_BYTES, Copies, DiskFile, Fetch, Intake, Pull
-from nova_lite.virt.libvirt import layout, qemu_img
+from nova_lite.virt.libvirt import layout, qemu_img, tpm
 from nova_lite.virt.libvirt.disks import DiskStore
 
 LOG = log.get(__name__)
@@ -26,22 +26,21 @@ NOTE_BYTES = 64 << 20
 
 
 class DiskCopies(Copies):
-    """``is_off(server_id)``: whether nothing writes to the server's disks."""
+    """``is_off(server_id)``: whether nothing writes to the server's disks; ``tpm_folder(server_id)``: where libvirt keeps what its TPM knows."""
 
-    def __init__(self, store: DiskStore, state_path: str, host: str, is_off: Callable[[str], bool]):
-        self._store, self._state_path, self._host, self._is_off = store, state_path, host, is_off
+    def __init__(self, store: DiskStore, state_path: str, host: str, is_off: Callable[[str], bool], tpm_folder: Callable[[str], Path]):
+        self._store, self._state_path, self._host, self._is_off, self._tpm_folder = store, state_path, host, is_off, tpm_folder
 
     # ---- source --------------------------------------------------------------------------------------------------
     def files(self, server_id: str) -> list[DiskFile]:
         if not self._is_off(server_id):
             raise exception.HypervisorError(reason=f"guest {server_id} is on: its disks cannot be copied")
         place = layout.ServerFiles(self._state_path, server_id)
-        if place.tpm.exists():
-            raise exception.HypervisorError(reason="what the guest's TPM knows lies with this host's libvirt and cannot go to another host")
         names = sorted(path.name for path in place.folder.glob("*") if MOVED.fullmatch(path.name))
         if not names:
             raise exception.GuestNotFound(server_id=server_id)
         found = [concurrency.run_native(_describe, str(place.folder / name), name, _base_of(place, name)) for name in names]
+        found += [concurrency.run_native(_describe, str(path), name, None) for name, path in tpm.files(place, self._tpm_folder(server_id)).items()]
         bases = place.bases.read_text().split() if place.bases.exists() else []
         return found + [self._base(image_id) for image_id in bases if os.path.exists(layout.image_path(self._state_path, image_id))]
 
@@ -54,9 +53,15 @@ class DiskCopies(Copies):
         file = next((file for file in self.files(server_id) if file.name == name), None)
         if file is None:
             raise exception.GuestNotFound(server_id=server_id)
-        folder = layout.ServerFiles(self._state_path, server_id).folder
-        path = layout.image_path(self._state_path, name.removeprefix(BASE)) if name.startswith(BASE) else str(folder / name)
-        return _packed(path, file, position)
+        return _packed(self._path(server_id, name), file, position)
+
+    def _path(self, server_id: str, name: str) -> str:
+        if name.startswith(BASE):
+            return layout.image_path(self._state_path, name.removeprefix(BASE))
+        place = layout.ServerFiles(self._state_path, server_id)
+        if tpm.NAME.fullmatch(name):
+            return str(tpm.files(place, self._tpm_folder(server_id))[name])
+        return str(place.folder / name)
 
     # ---- destination ---------------------------------------------------------------------------------------------
     def prepare(self, guest: types.Guest, fetch: Fetch) -> None:
@@ -71,7 +76,7 @@ class DiskCopies(Copies):
             raise exception.HypervisorError(reason=f"the files of server {guest.server_id} here are those of host "
                                                    f"{self._store.owner(guest.server_id)}, on storage that both share")
         bases = {file.name.removeprefix(BASE): file for file in files if file.name.startswith(BASE)}
-        wanted = [file for file in files if MOVED.fullmatch(file.name)]
+        wanted = [file for file in files if MOVED.fullmatch(file.name) or tpm.NAME.fullmatch(file.name)]
         either = _fetch_or_pull(fetch, bases, pull)
         journal = _Journal(place.folder, key)
         self._check_room(wanted, journal)

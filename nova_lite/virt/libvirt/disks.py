@@ -48,6 +48,8 @@ class DiskStore:
     def stage_resized(self, guest: types.Guest) -> None:
         """Copies of the disks that are there, as large as the guest wants them; blank ones of those that are not. Errors as ``create``."""
         files = layout.ServerFiles(self._state_path, guest.server_id)
+        if files.tpm.exists() and _owner(files) not in (None, self._host):
+            raise exception.HypervisorError(reason="what the guest's TPM knows is not on the storage that the hosts share")
         staging.drop_staged(files)
         for plain in (str(files.bases), files.nvram):
             if os.path.exists(plain):

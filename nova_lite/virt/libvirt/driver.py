@@ -2,12 +2,13 @@
 import os
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, pci, plugging, power, snapshot, suspend
+from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, pci, plugging, power, snapshot, suspend, tpm
 from nova_lite.virt.libvirt.copies import DiskCopies
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.live import LibvirtLive
@@ -28,7 +29,7 @@ class LibvirtDriver(driver.Driver):
         self._domains = lifecycle.Domains(settings.state_path)
         self._watcher = Watcher(settings.uri, settings.call_timeout, self._domains)
         self._moves = LibvirtMoves(
-            DiskCopies(self._store, settings.state_path, settings.host, self._is_off),
+            DiskCopies(self._store, settings.state_path, settings.host, self._is_off, self._tpm_folder),
             LibvirtLive(settings.state_path, settings.host, settings.live, self._domains, self._store,
                         lambda *args, **options: self._watcher.connection.call(*args, **options), self._capabilities))
         self._host: host.HostCapabilities | None = None
@@ -109,10 +110,13 @@ class LibvirtDriver(driver.Driver):
         self._store.create(guest, fetch)
 
     def delete_disks(self, server_id: str) -> None:
-        tpm = layout.ServerFiles(self._settings.state_path, server_id).tpm
-        if tpm.exists():
-            self._watcher.connection.call(self._domains.forget_tpm, tpm.read_text())
+        definition = layout.ServerFiles(self._settings.state_path, server_id).tpm
+        if definition.exists():
+            self._watcher.connection.call(self._domains.forget_tpm, definition.read_text())
         self._store.delete(server_id)
+
+    def _tpm_folder(self, server_id: str) -> Path:
+        return Path(self._settings.tpm_path, server_id)
 
     def stage_disks(self, guest: types.Guest, fetch: driver.Fetch, keep: Iterable[str] = ()) -> None:
         self._store.stage(guest, fetch, keep)
@@ -140,8 +144,9 @@ class LibvirtDriver(driver.Driver):
     def start_guest(self, guest: types.Guest) -> None:
         found, long_name = self._capabilities(), f"instance-{guest.server_id}"
         if domain.tpm_version(guest) is not None:
-            layout.ServerFiles(self._settings.state_path, guest.server_id).tpm.write_text(
-                domain.domain_xml(guest, found, self._settings, name=long_name))
+            place = layout.ServerFiles(self._settings.state_path, guest.server_id)
+            place.tpm.write_text(domain.domain_xml(guest, found, self._settings, name=long_name))
+            tpm.install(place, self._tpm_folder(guest.server_id))
         self._watcher.connection.call(
             self._domains.start, guest.server_id, domain.domain_xml(guest, found, self._settings),
             domain.domain_xml(guest, found, self._settings, name=long_name))

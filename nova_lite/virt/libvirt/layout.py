@@ -8,6 +8,7 @@
     <state>/servers/<server id>/disk     the root disk, and disk.eph0, disk.swap, disk.config, disk.rescue, console.log, nvram, bases
     <state>/servers/<server id>/owner    the host whose server it is, for hosts that share the folder; below it the one who lent them
     <state>/servers/<server id>/*.part   a file that comes from another host, and incoming: how far
+    <state>/servers/<server id>/tpm-*    what its TPM knows, come from another host, until the guest starts
     <state>/servers/<server id>/*.next   a disk that is made ready; *.before: one whose place another has taken, until that is for good
 """
 import re

@@ -12,6 +12,8 @@ class LibvirtSettings:
     host: str
     state_path: str
     uri: str = "qemu:///system"
+    tpm_path: str = "/var/lib/libvirt/swtpm"
+    """Where libvirt keeps what guests' TPMs know."""
     virt_type: str = "auto"
     """auto, kvm or qemu. auto: kvm where the CPU has vmx or svm and /dev/kvm opens, else qemu."""
     host_ip: str = "127.0.0.1"
