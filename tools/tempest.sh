@@ -71,6 +71,9 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+filters=ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter
+[[ $several == false ]] || filters+=,DifferentHostFilter,SameHostFilter
+
 # The cluster's addresses are those of its controller's network namespace: what talks to it runs in there.
 inside=()
 cluster() { "$with_venv" python "$root/tools/tempest_cluster.py" "$@"; }
@@ -117,6 +120,7 @@ start_cloud() {
     fi
     "$with_venv" true
     configure 8774
+    printf '\n[scheduler]\nenabled_filters = AvailabilityZoneFilter,%s\n' "$filters" >>"$state/nova-lite.conf"
     password=$(setting admin_password)
     start_daemon
     wait_for_daemon || return 1
@@ -137,9 +141,7 @@ network_extensions() {
 }
 
 write_configuration() {
-    local images extensions version line filters=ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter
-    filters+=,ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter
-    [[ $cluster == false ]] || filters+=,DifferentHostFilter,SameHostFilter
+    local images extensions version line
     extensions=$(network_extensions)
     version=$(resources compute-version)
     mapfile -t images < <(resources image-ids nova-lite-guest nova-lite-guest-alt)
