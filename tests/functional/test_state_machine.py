@@ -45,12 +45,22 @@ ACCEPTED = (200, 202, 204)
 HOSTS = ("host1-1", "host1-2")
 
 
+GOLD = """{meta: {schema_version: '1.0'}, providers: [
+  {identification: {uuid: $COMPUTE_NODE}, inventories: {additional: [CUSTOM_GOLD: {total: 64}]}}]}"""
+
+
 @pytest.fixture(scope="module")
-def cloud():
-    options = {"fake_hosts": 2, "fake_keep": True, "shelved_offload_time": 2, "shelved_poll_interval": 1, "fake_delay": 0.02}
+def cloud(tmp_path_factory):
+    providers = tmp_path_factory.mktemp("providers")
+    (providers / "gold.yaml").write_text(GOLD)
+    options = {"fake_hosts": 2, "fake_keep": True, "shelved_offload_time": 2, "shelved_poll_interval": 1, "fake_delay": 0.02,
+               "provider_config_location": providers}
     with Cloud({"compute": options}) as running:
         running.other_image = running.add_image(b"other" * 500)
         running.large = running.admin.post("/flavors", {"flavor": {"name": "large", "ram": 128, "vcpus": 2, "disk": 2}}).json["flavor"]["id"]
+        # What servers hold besides room goes through all of it too.
+        for flavor, amount in ((running.flavor, "1"), (running.large, "3")):
+            assert running.admin.post(f"/flavors/{flavor}/os-extra_specs", {"extra_specs": {"resources:CUSTOM_GOLD": amount}}).status == 200
         running.users = [running.add_user(name) for name in ("alice", "bob")]
         yield running
 
