@@ -83,12 +83,6 @@ class CloudUser:
         assert answer.status in (200, 404), answer
         return answer.json["server"] if answer.status == 200 else None
 
-    def migration(self, server_id: str) -> dict:
-        """The server's latest migration."""
-        answer = self.compute[0].get(f"/os-migrations?instance_uuid={server_id}")
-        assert answer.status == 200, answer
-        return answer.json["migrations"][0]
-
     def act(self, server_id: str, action: str, argument=None, api: int = 1) -> None:
         """POST an action."""
         self.post(f"/servers/{server_id}/action", {action: argument}, api=api)
@@ -159,6 +153,13 @@ class CloudUser:
         took = time.monotonic() - began
         assert self.cluster.manage("audit") == "0 differences\n"
         return took
+
+
+def migration_of(user: CloudUser, server_id: str) -> dict:
+    """The server's latest migration."""
+    answer = user.compute[0].get(f"/os-migrations?instance_uuid={server_id}")
+    assert answer.status == 200, answer
+    return answer.json["migrations"][0]
 
 
 def _usage(user: CloudUser) -> dict[str, dict]:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import daemons
-from tests.live.cluster_cloud import READY, address_of, host_of
+from tests.live.cluster_cloud import READY, address_of, host_of, migration_of
 from tests.live.guest_image import ensure_guest_image
 
 MARK = """#!/bin/sh
@@ -61,7 +61,7 @@ def test_a_server_migrates_for_good(user, kind):
     user.act(server_id, "migrate", {"host": "host2"})
     output = verify(user, server_id, "host2", address)
     assert "nova-lite-guest: boot 2\n" in output.replace("\r", "")
-    assert user.migration(server_id)["dest_host"] == "10.99.0.12"
+    assert migration_of(user, server_id)["dest_host"] == "10.99.0.12"
     confirm(user, server_id)
     wait_only_at(user, server_id, "host2")
     user.act(server_id, "reboot", {"type": "SOFT"})
@@ -167,7 +167,7 @@ def test_workers_die_on_the_way_there_and_back(user, there, back):
         see_die(user, dying, back[1])
         dying.start()
         server = user.wait([server_id], seconds=180)[server_id]
-        assert host_of(server) == "host1" and user.migration(server_id)["status"] == "reverted"
+        assert host_of(server) == "host1" and migration_of(user, server_id)["status"] == "reverted"
         user.wait_console(server_id, "nova-lite-guest: marker precious")
         wait_only_at(user, server_id, "host1")
     else:
@@ -188,7 +188,7 @@ def test_a_destination_that_stays_away_is_given_up(user, point):
     dying = armed(user, "compute@host2", point)
     user.act(server_id, "migrate")
     see_die(user, dying, point)
-    daemons.wait_until("the server is given back", lambda: user.migration(server_id)["status"] == "error", 120, 0.5)
+    daemons.wait_until("the server is given back", lambda: migration_of(user, server_id)["status"] == "error", 120, 0.5)
     server = user.wait([server_id])[server_id]
     assert (host_of(server), address_of(server)) == ("host1", address)
     assert READY in user.wait_console(server_id, "nova-lite-guest: marker precious")

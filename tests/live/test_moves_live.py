@@ -10,7 +10,7 @@ import time
 import pytest
 
 import daemons
-from tests.live.cluster_cloud import READY, address_of, host_of
+from tests.live.cluster_cloud import READY, address_of, host_of, migration_of
 
 COUNTER = {"metadata": {"counter": "1"}}
 SILENCE_SECONDS = 2.0
@@ -86,7 +86,7 @@ def worker(user, host, hooks="", **libvirt):
 def wait_status(user, server_id, *statuses, seconds=60):
     """The migration once it has one of the statuses."""
     return daemons.wait_until(f"the migration of {server_id} is {statuses}",
-                              lambda: (row := user.migration(server_id))["status"] in statuses and row, seconds, 0.2)
+                              lambda: (row := migration_of(user, server_id))["status"] in statuses and row, seconds, 0.2)
 
 
 def wait_dead(process, seconds=60):
@@ -124,7 +124,7 @@ def test_a_guest_moves_and_its_neighbours_hardly_notice(user):
         began = time.monotonic()
         move(user, server_id)
         moved = wait_moved(user, server_id, host)
-        user.say(f"moved to {host} in {time.monotonic() - began:.1f} s; {user.migration(server_id)['status']}")
+        user.say(f"moved to {host} in {time.monotonic() - began:.1f} s; {migration_of(user, server_id)['status']}")
         assert moved["addresses"] == server["addresses"] and moved["OS-EXT-STS:power_state"] == 1
         lost = assert_went_on(user, server_id)
         user.say(f"{lost} lines of the console lost")
@@ -191,7 +191,7 @@ def test_what_the_destination_refuses_stays(user):
     old = user.cluster.client(microversion="2.1")
     answer = old.post(f"/servers/{server_id}/action", {"os-migrateLive": {"host": "host2", "block_migration": False, "disk_over_commit": False}})
     assert answer.status == 400 and "not on shared storage" in answer.json["badRequest"]["message"], answer
-    assert user.wait([server_id])[server_id]["OS-EXT-SRV-ATTR:host"] == "host1" and user.migration(server_id)["status"] == "error"
+    assert user.wait([server_id])[server_id]["OS-EXT-SRV-ATTR:host"] == "host1" and migration_of(user, server_id)["status"] == "error"
     move(user, server_id, block_migration=False)
     refused = f"/os-migrations?instance_uuid={server_id}&status=error"
     daemons.wait_until("it is refused", lambda: len(user.compute[0].get(refused).json["migrations"]) == 2, 60)
@@ -272,7 +272,7 @@ def test_the_source_s_worker_stays_dead(user):
         move(user, server_id)
         wait_dead(process)
         wait_moved(user, server_id, "host2")
-        assert user.migration(server_id)["status"] == "completed"
+        assert migration_of(user, server_id)["status"] == "completed"
         assert_went_on(user, server_id)
     assert assert_runs_once(user, server_id) == "host2"
     user.delete([server_id])
@@ -333,7 +333,7 @@ def test_disks_that_both_hosts_see_stay_where_they_are(user):
         assert (folder / "disk").stat().st_ino == before and not list(folder.glob("moving.*"))
         move(user, server_id)
         wait_moved(user, server_id, "host2")
-        assert user.migration(server_id)["status"] == "completed"
+        assert migration_of(user, server_id)["status"] == "completed"
         # Neither the move nor a worker that starts takes the disks for what the server left behind.
         with worker(user, "host1"):
             assert (folder / "disk").stat().st_ino == before and (folder / "owner").read_text() == "host2"
