@@ -14,6 +14,7 @@ import contextlib  # noqa: E402
 import logging  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
+import termios  # noqa: E402
 import warnings  # noqa: E402
 
 with warnings.catch_warnings():
@@ -240,6 +241,14 @@ class Terminal:
                 data = data[self._write(self._handle, data):]
             except BlockingIOError:
                 eventlet.hubs.trampoline(self._handle, write=True)
+
+    def has_ended(self) -> bool:
+        """Whether the other side is gone, so that nothing more will come."""
+        try:
+            termios.tcgetattr(self._handle)
+        except termios.error:
+            return True
+        return False
 
     def close(self) -> None:
         """Let go of the device. Nobody may be waiting in the other methods."""

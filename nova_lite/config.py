@@ -133,9 +133,10 @@ COMPUTE = (
     cfg.IntOpt("fake_large_pages", default=0, min=0, help="Pages of 2 MB of each of its NUMA nodes."),
 )
 LIBVIRT = (
-    cfg.StrOpt("connection_uri", default="qemu:///system", help="Where libvirt listens."),
-    cfg.StrOpt("virt_type", default="auto", choices=("auto", "kvm", "qemu"),
-               help="kvm, or plain qemu (slow); auto takes kvm only where the CPU has vmx or svm and /dev/kvm opens."),
+    cfg.StrOpt("connection_uri", help="Where libvirt listens. qemu:///system if not set, lxc:///system where virt_type is lxc."),
+    cfg.StrOpt("virt_type", default="auto", choices=("auto", "kvm", "qemu", "lxc"),
+               help="kvm, or plain qemu (slow); auto takes kvm only where the CPU has vmx or svm and /dev/kvm opens. "
+                    "lxc: containers, which share the host's kernel: for users whom you would give root on the host."),
     cfg.StrOpt("cpu_mode", choices=("host-model", "host-passthrough", "custom", "none"), help="CPU shown to guests; by virt_type if not set."),
     cfg.StrOpt("live_migration_uri", default="qemu+tcp://%s/system",
                help="libvirt of another host, %s its address, as this host's libvirtd reaches it: whoever reaches it, too, rules that host."),

@@ -21,6 +21,7 @@ build    ca-certificates         pip speaks HTTPS
 run      qemu-system-x86         guests
 run      qemu-utils              qemu-img
 run      libvirt-daemon-system   libvirtd, virtlogd and their configuration
+run      libvirt-daemon-driver-lxc  guests that are containers (virt_type lxc)
 run      libvirt-clients         virsh, to look and to clean up
 run      dnsmasq-base            DHCP in the namespace of each network
 run      nftables                packet filter in those namespaces

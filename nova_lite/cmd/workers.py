@@ -121,7 +121,7 @@ def _driver(conf, host: str, machines: dict):
             chosen.live_migration_downtime, chosen.live_migration_downtime_steps, chosen.live_migration_downtime_delay,
             chosen.live_migration_completion_timeout, chosen.live_migration_timeout_action, chosen.live_migration_permit_auto_converge,
             chosen.live_migration_permit_post_copy, chosen.live_migration_with_native_tls)
-        return plugin(LibvirtSettings(live=live, host=host, state_path=conf.state_path, uri=chosen.connection_uri, virt_type=chosen.virt_type,
+        return plugin(LibvirtSettings(live=live, host=host, state_path=conf.state_path, uri=chosen.connection_uri or "", virt_type=chosen.virt_type,
                                       host_ip=conf.my_ip, cpu_mode=conf.libvirt.cpu_mode or "", vnc=conf.vnc.enabled,
                                       spice=conf.spice.enabled, cpus=cpus, pci=bool(conf.pci.device_spec)))
     return plugin(host)

@@ -1,7 +1,8 @@
-"""What suites run on: each database, new and empty; the machines of all drivers: the fake one, and libvirt with guests that boot."""
+"""What suites run on: each database, new and empty; the machines of all drivers: the fake one, libvirt with guests that boot, and with containers."""
 import pytest
 
 from nova_lite.db.engine import Database
+from tests.contract.container_site import ContainerSite
 from tests.contract.virt_sites import FakeSite, LibvirtSite
 
 
@@ -31,13 +32,26 @@ def libvirt_uri():
         yield libvirtd.uri
 
 
+@pytest.fixture(scope="module")
+def container_libvirtd():
+    from tests.services.libvirtd import PrivateLibvirtd
+    reason = PrivateLibvirtd.missing() or ContainerSite.missing()
+    if reason:
+        pytest.skip(reason)
+    with PrivateLibvirtd(containers=True) as libvirtd:
+        yield libvirtd
+
+
 @pytest.fixture(scope="module", params=["fake", "libvirt"])
 def machine(request):
     if request.param == "fake":
         made = FakeSite()
     else:
         from tests.live.guest_image import ensure_guest_image
-        made = LibvirtSite(request.getfixturevalue("libvirt_uri"), ensure_guest_image())
+        if request.param == "libvirt":
+            made = LibvirtSite(request.getfixturevalue("libvirt_uri"), ensure_guest_image())
+        else:
+            made = ContainerSite(request.getfixturevalue("container_libvirtd"), ensure_guest_image())
     yield made
     made.close()
 

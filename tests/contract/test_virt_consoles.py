@@ -8,6 +8,7 @@ from nova_lite import concurrency, exception
 from nova_lite.virt.libvirt.driver import LibvirtDriver
 from tests.contract.virt_sites import CONSOLE_BYTES, LibvirtSite
 
+CONTAINERS_TOO = pytest.mark.parametrize("machine", ["fake", "libvirt", "lxc"], indirect=True, scope="module")
 MISSING = "00000000-0000-0000-0000-00000000dead"
 
 
@@ -22,8 +23,13 @@ def read_until(stream, enough, seconds=30) -> bytes:
     return data
 
 
+@CONTAINERS_TOO
 def test_the_screen_of_a_running_guest(site):
     guest = site.run(site.guest())
+    if "vnc" not in site.consoles:
+        with pytest.raises(exception.ConsoleTypeUnavailable):
+            site.driver.console(guest.server_id, "vnc")
+        return
     found = site.driver.console(guest.server_id, "vnc")
     first, second = found.connect(), found.connect()
     for stream in (first, second):
@@ -46,6 +52,7 @@ def test_the_screen_of_a_running_guest(site):
     assert site.driver.console(guest.server_id, "vnc").run != found.run
 
 
+@CONTAINERS_TOO
 def test_a_serial_line_both_ways(site):
     guest = site.run(site.guest(site.system_image()))
     site.wait_for(lambda: b"login:" in site.driver.console_output(guest.server_id, CONSOLE_BYTES), "the guest asks who logs in")
@@ -60,6 +67,7 @@ def test_a_serial_line_both_ways(site):
     stream.close()
 
 
+@CONTAINERS_TOO
 def test_consoles_that_are_not_there(site):
     guest = site.guest()
     with pytest.raises(exception.GuestNotFound):

@@ -33,6 +33,13 @@ class Site:
     ready_sign = b""
     has_agents = False
     """Whether guests whose images say so have an agent that answers."""
+    mode = "hvm"
+    refused: frozenset[str] = frozenset()
+    """What of the contract its guests cannot: the driver says so, and leaves them as they are."""
+    consoles = frozenset({"vnc", "serial"})
+    disk_names: tuple[str, ...] = ("vda",)
+    lets_go = False
+    """Whether a card goes whatever the guest does."""
 
     def __init__(self):
         self.images: dict[str, bytes | Path] = {}
@@ -65,6 +72,14 @@ class Site:
         values = {"server_id": str(uuid.uuid4()), "name": "contract", "project_id": "p", "user_id": "u", "flavor_name": "tiny",
                   "vcpus": 1, "memory_mb": 128, "disks": (root,), "nics": ()}
         return types.Guest(**{**values, **changes})
+
+    def inert_image(self) -> types.ImageSource:
+        """An image with which guests run and never react."""
+        return self.image(b"nothing that boots")
+
+    def cpu_count(self, server_id: str) -> int:
+        """How many CPUs a running guest has."""
+        return len(self.driver.diagnostics(server_id).cpu_times)
 
     def run(self, guest: types.Guest) -> types.Guest:
         """Disks and start."""
@@ -144,6 +159,9 @@ class LibvirtSite(Site):
     """Real guests on a libvirtd of the test's own."""
 
     ready_sign = b"nova-lite-guest: ready"
+    virt_type = "auto"
+    network: tuple[str, ...] = ()
+    """What a command begins with that is to run where libvirtd's network is."""
 
     def __init__(self, uri: str, guest_image: dict, folder_mode: int = 0o711, **settings):
         super().__init__()
@@ -153,8 +171,8 @@ class LibvirtSite(Site):
         self._system: types.ImageSource | None = None
         # The private libvirtd's own, as it is seen from outside of its mount namespace.
         tpm_path = str(Path(uri.partition("socket=")[2]).parents[2] / "var/lib/libvirt/swtpm")
-        self.settings = LibvirtSettings(host="h1", state_path=self.state_path, uri=uri, virt_type="auto", shutdown_resend=5, tpm_path=tpm_path,
-                                        **settings)
+        self.settings = LibvirtSettings(host="h1", state_path=self.state_path, uri=uri, virt_type=self.virt_type, shutdown_resend=5,
+                                        tpm_path=tpm_path, **settings)
         self.driver = LibvirtDriver(self.settings)
         self.driver.start_host(self.events.append)
 
@@ -166,12 +184,12 @@ class LibvirtSite(Site):
     def bridge(self):
         """A bridge of the test's own."""
         name = f"nlc{uuid.uuid4().hex[:8]}"
-        subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+        subprocess.run([*self.network, "ip", "link", "add", name, "type", "bridge"], check=True)
         try:
             yield name
         finally:
             self.clear()
-            subprocess.run(["ip", "link", "delete", name], check=True)
+            subprocess.run([*self.network, "ip", "link", "delete", name], check=True)
 
     def run_deaf(self, **changes) -> types.Guest:
         return self.run(self.guest(memory_mb=64, **changes))

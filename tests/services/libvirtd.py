@@ -25,11 +25,15 @@ _START = """
 set -e
 mkdir -p /run/libvirt
 if [ -n "$PRIVATE" ]; then
-    for folder in /run/libvirt /var/lib/libvirt /var/log/libvirt /etc/libvirt/qemu; do
+    for folder in /run/libvirt /var/lib/libvirt /var/log/libvirt /etc/libvirt/qemu /etc/libvirt/lxc; do
         mkdir -p "$folder" "$PRIVATE$folder"
         chmod 755 "$PRIVATE$folder"
         mount --bind "$PRIVATE$folder" "$folder"
     done
+fi
+if [ -n "$CONTAINERS" ] && mountpoint -q /sys/fs/cgroup/unified; then
+    # Beside the old hierarchies libvirt would look for a container's processes in the new one, which has no controllers.
+    umount /sys/fs/cgroup/unified
 fi
 if [ "$DAEMON" = libvirtd ] && [ -n "$SETTINGS$HIDE_KVM" ]; then
     { cat /etc/libvirt/qemu.conf; echo "$SETTINGS"; } >/run/libvirt/tests-qemu.conf
@@ -53,7 +57,7 @@ class Libvirtd:
         self.uri = SYSTEM_URI
         self._run = Path("/run")
         self._socket = Path("/run/libvirt/libvirt-sock")
-        self._private = ""
+        self._private = self._containers = ""
         self._settings = ""
         self._started: dict[str, int] = {}
         self.start()
@@ -74,9 +78,10 @@ class Libvirtd:
             pid_file = self._run / f"{name}.pid"
             if _running(name, pid_file) is None:
                 environment = {"PATH": _PATH, "DAEMON": name, "PID_FILE": str(pid_file), "PRIVATE": self._private,
-                               "SETTINGS": self._settings, "HIDE_KVM": "1" if _kvm_is_hollow() else ""}
+                               "SETTINGS": self._settings, "CONTAINERS": self._containers, "HIDE_KVM": "1" if _kvm_is_hollow() else ""}
                 # "slave": network namespaces that are mounted later are still seen.
-                subprocess.run(["unshare", "--mount", "--propagation", "slave", "sh", "-c", _START], check=True, env=environment,
+                apart = ["--net"] if self._containers else []
+                subprocess.run(["unshare", "--mount", *apart, "--propagation", "slave", "sh", "-c", _START], check=True, env=environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
                 self._started[name] = _wait(lambda name=name, file=pid_file: _running(name, file), f"{name} did not start")
         _wait(self._answers, "libvirtd does not answer")
@@ -112,21 +117,29 @@ class Libvirtd:
 
 
 class PrivateLibvirtd(Libvirtd):
-    """A libvirtd and virtlogd of their own, gone with all their state after ``close``; end its guests before."""
+    """A libvirtd and virtlogd of their own, gone with all their state after ``close``; end its guests before.
 
-    def __init__(self):
+    ``containers``: for lxc guests, which must not get at this machine's network: it has one of its own, see ``network``.
+    """
+
+    def __init__(self, containers: bool = False):
         self.folder = Path(tempfile.mkdtemp(prefix="nl-libvirtd-"))
         # QEMU's account must reach its monitor sockets.
         self.folder.chmod(0o711)
         self._private = str(self.folder)
+        self._containers = "1" if containers else ""
         # Several libvirtds would hand out the same display ports.
         first = random.randrange(10000, 30000, 100)
         self._settings = f"remote_display_port_min = {first}\nremote_display_port_max = {first + 99}"
         self._run = self.folder
         self._socket = self.folder / "run/libvirt/libvirt-sock"
-        self.uri = f"qemu+unix:///system?socket={self._socket}"
+        self.uri = f"{'lxc' if containers else 'qemu'}+unix:///system?socket={self._socket}"
         self._started: dict[str, int] = {}
         self.start()
+
+    def network(self) -> list[str]:
+        """The command that runs what follows it where libvirtd's network is."""
+        return ["nsenter", "-t", str(self._started["libvirtd"]), "-n"]
 
     def close(self) -> None:
         super().close()

@@ -14,7 +14,7 @@ def find(domain, kind: str) -> tuple[str, str]:
         raise exception.GuestNotFound(server_id=domain.UUIDString())
     devices = ElementTree.fromstring(domain.XMLDesc(0)).find("devices")
     if kind == "serial":
-        places = [source.get("path") for source in devices.iterfind("serial[@type='pty']/source")]
+        places = [source.get("path") for source in devices.iterfind("*[@type='pty']/source")]
     else:
         places = [str(number) for number, found in enumerate(devices.iterfind("graphics")) if found.get("type") == kind]
     if not places:

@@ -39,10 +39,16 @@ class DiskCopies(Copies):
         names = sorted(path.name for path in place.folder.glob("*") if MOVED.fullmatch(path.name))
         if not names:
             raise exception.GuestNotFound(server_id=server_id)
-        found = [concurrency.run_native(_describe, str(place.folder / name), name, _base_of(place, name)) for name in names]
+        found = [concurrency.run_native(_describe, str(place.folder / name), name, self._base_of(place, name)) for name in names]
         found += [concurrency.run_native(_describe, str(path), name, None) for name, path in tpm.files(place, self._tpm_folder(server_id)).items()]
         bases = place.bases.read_text().split() if place.bases.exists() else []
         return found + [self._base(image_id) for image_id in bases if os.path.exists(layout.image_path(self._state_path, image_id))]
+
+    def _base_of(self, place: layout.ServerFiles, name: str) -> str | None:
+        if name != "disk" or self._store.ROOT_FORMAT != "qcow2":
+            return None
+        base = qemu_img.read_info(str(place.folder / name), "qcow2").get("full-backing-filename")
+        return os.path.basename(base) if base else None
 
     def _base(self, image_id: str) -> DiskFile:
         # Its holes are not worth the trouble: whoever fetches an image takes its bytes as they are.
@@ -90,9 +96,10 @@ class DiskCopies(Copies):
                 os.rename(part, place.folder / file.name)
         for disk, path in place.disks(guest.disks):
             if disk.kind in ("root", "ephemeral") and os.path.exists(path):
-                disk_format = "qcow2" if disk.kind == "root" else "raw"
+                disk_format = self._store.format_of(disk)
                 if qemu_img.read_info(path, disk_format)["virtual-size"] < disk.size_mb << 20:
                     qemu_img.grow(path, disk_format, disk.size_mb << 20)
+                    self._store.has_grown(disk, path)
         self._store.create(guest, either)
         journal.close()
 
@@ -158,13 +165,6 @@ class _Journal:
 
 
 # ---- files as streams
-def _base_of(place: layout.ServerFiles, name: str) -> str | None:
-    if name != "disk":
-        return None
-    base = qemu_img.read_info(str(place.folder / name), "qcow2").get("full-backing-filename")
-    return os.path.basename(base) if base else None
-
-
 def _describe(path: str, name: str, base: str | None) -> DiskFile:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -10,7 +10,7 @@ from nova_lite import concurrency, exception, log
 from nova_lite.virt import image_format, types
 from nova_lite.virt.driver import Fetch
 from nova_lite.virt.libvirt import config_drive, layout, qemu_img, staging
-from nova_lite.virt.libvirt.images import ImageCache
+from nova_lite.virt.libvirt.images import Base, ImageCache
 
 LOG = log.get(__name__)
 
@@ -27,6 +27,8 @@ def prepare_folders(state_path: str) -> None:
 
 class DiskStore:
     """Makes, removes and lists the files of servers below one state path."""
+
+    ROOT_FORMAT = "qcow2"
 
     def __init__(self, state_path: str, host: str):
         self._state_path = state_path
@@ -57,7 +59,8 @@ class DiskStore:
         for disk, plain in files.disks(guest.disks):
             if os.path.exists(plain) and disk.kind != "swap":
                 with _in_place(plain + staging.NEXT) as fresh:
-                    qemu_img.copy_grown(plain, fresh, "qcow2" if disk.kind == "root" else "raw", disk.size_mb << 20)
+                    qemu_img.copy_grown(plain, fresh, self.format_of(disk), disk.size_mb << 20)
+                    self.has_grown(disk, fresh)
         self._make(guest, _nothing_to_fetch, staging.NEXT, ())
 
     def swap(self, server_id: str, back: bool) -> None:
@@ -94,7 +97,7 @@ class DiskStore:
             drive = files.config_drive(guest) + suffix
             if guest.config_drive is not None and not os.path.exists(drive):
                 with _in_place(drive) as path:
-                    config_drive.write(path, guest.config_drive)
+                    self.write_config_drive(path, guest.config_drive)
                 made.append(drive)
         except OSError as error:
             _undo(files, made)
@@ -157,6 +160,24 @@ class DiskStore:
         """The host whose the server's files are; None where there are none, or nobody's."""
         return _owner(layout.ServerFiles(self._state_path, server_id))
 
+    def format_of(self, disk: types.Disk) -> str:
+        """The format of the file that a disk of the server is."""
+        return self.ROOT_FORMAT if disk.kind in ("root", "rescue") else "raw"
+
+    def has_grown(self, disk: types.Disk, path: str) -> None:
+        """The file of a disk may have become larger than what is on it; the guest sees to that by itself."""
+
+    def write_config_drive(self, path: str, files: dict[str, bytes]) -> None:
+        """Make the file of a config drive."""
+        config_drive.write(path, files)
+
+    def lay_root(self, disk: types.Disk, base: Base | None, path: str) -> None:
+        """Make the file of a root disk: blank, or with ``base``, which stays as long as the file does, as its first content."""
+        if base is None:
+            qemu_img.create_blank(path, disk.size_mb << 20)
+        else:
+            qemu_img.create_overlay(path, base.path, base.format, disk.size_mb << 20 or base.virtual_size)
+
     def _create_disk(self, disk: types.Disk, plain: str, suffix: str, bases: Path, fetch: Fetch) -> None:
         path = plain + suffix
         if disk.kind in ("root", "rescue") and disk.image is not None:
@@ -167,10 +188,10 @@ class DiskStore:
                 image_format.check_fits(disk.image, base.virtual_size, disk.size_mb)
                 _record_base(bases, disk.image.id)
             with _in_place(path) as fresh:
-                qemu_img.create_overlay(fresh, base.path, base.format, disk.size_mb << 20 or base.virtual_size)
+                self.lay_root(disk, base, fresh)
         elif disk.kind == "root":
             with _in_place(path) as fresh:
-                qemu_img.create_blank(fresh, disk.size_mb << 20)
+                self.lay_root(disk, None, fresh)
         else:
             with _in_place(path) as fresh:
                 Path(fresh).touch()
@@ -181,19 +202,19 @@ class DiskStore:
                     label = Path(plain).name.removeprefix("disk.").replace("eph", "ephemeral")
                     qemu_img.make_file_system(fresh, disk.fs or DEFAULT_FILE_SYSTEM, label)
 
-
     def _create_whole(self, disk: types.Disk, path: str, fetch: Fetch) -> None:
         with _in_place(path) as fresh:
             found = self.images.fetch_to(disk.image, fetch, fresh)
             image_format.check_fits(disk.image, found.virtual_size, disk.size_mb)
-            if found.format != "qcow2":
+            if found.format != self.ROOT_FORMAT:
                 os.rename(fresh, fresh + "ed")
                 try:
-                    qemu_img.convert(fresh + "ed", fresh, "qcow2", found.format)
+                    qemu_img.convert(fresh + "ed", fresh, self.ROOT_FORMAT, found.format)
                 finally:
                     os.unlink(fresh + "ed")
             if disk.size_mb << 20 > found.virtual_size:
-                qemu_img.grow(fresh, "qcow2", disk.size_mb << 20)
+                qemu_img.grow(fresh, self.ROOT_FORMAT, disk.size_mb << 20)
+            self.has_grown(disk, fresh)
 
 
 def _owner(files: layout.ServerFiles) -> str | None:

@@ -31,8 +31,7 @@ def domain_xml(guest: types.Guest, host: HostCapabilities, settings: LibvirtSett
     machine = guest.properties.get("hw_machine_type") or settings.machine or _DEFAULT_MACHINE.get(host.arch)
     return to_text(dom.Domain(
         type=host.virt_type, name=name or domain_name(guest.server_id), uuid=guest.server_id,
-        metadata=dom.Metadata(name=_printable(guest.name), flavor=_printable(guest.flavor_name), project=guest.project_id,
-                              user=guest.user_id, state_path=settings.state_path),
+        metadata=metadata(guest, settings),
         memory=guest.memory_mb, memory_backing=tuning.memory_backing(guest, host), vcpus=guest.vcpus,
         floor=tuning.floor(guest, host), cpu_tune=tuning.cpu_tune(guest, host), numa_tune=tuning.numa_tune(guest, host),
         sysinfo=_sysinfo(guest) if host.arch in _HAS_SMBIOS else None,
@@ -43,6 +42,12 @@ def domain_xml(guest: types.Guest, host: HostCapabilities, settings: LibvirtSett
         devices=_devices(guest, host, settings, machine, files),
         security_label=dom.SecurityLabel(label="+0:+0") if host.run_as_root else None,
     ))
+
+
+def metadata(guest: types.Guest, settings: LibvirtSettings) -> dom.Metadata:
+    """The mark that a domain is ours, and whose it is."""
+    return dom.Metadata(name=_printable(guest.name), flavor=_printable(guest.flavor_name), project=guest.project_id, user=guest.user_id,
+                        state_path=settings.state_path)
 
 
 def _printable(text: str) -> str:

@@ -8,7 +8,7 @@ import libvirt
 
 from nova_lite import clock, concurrency, exception, log
 from nova_lite.virt import driver, types
-from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, layout, lifecycle, pci, plugging, power, snapshot, suspend, tpm
+from nova_lite.virt.libvirt import agent, console, diagnostics, disks, domain, host, kinds, layout, pci, plugging, power, snapshot, suspend, tpm
 from nova_lite.virt.libvirt.copies import DiskCopies
 from nova_lite.virt.libvirt.events import Watcher
 from nova_lite.virt.libvirt.live import LibvirtLive
@@ -21,17 +21,17 @@ SLOW_ANSWER_SECONDS = 2.0
 
 
 class LibvirtDriver(driver.Driver):
-    """QEMU/KVM guests through libvirt. Domains that do not bear our mark are never listed nor touched."""
+    """QEMU/KVM and LXC guests through libvirt. Domains that do not bear our mark are never listed nor touched."""
 
     def __init__(self, settings: LibvirtSettings):
-        self._settings = settings
-        self._store = disks.DiskStore(settings.state_path, settings.host)
-        self._domains = lifecycle.Domains(settings.state_path)
-        self._watcher = Watcher(settings.uri, settings.call_timeout, self._domains)
-        self._moves = LibvirtMoves(
-            DiskCopies(self._store, settings.state_path, settings.host, self._is_off, self._tpm_folder),
-            LibvirtLive(settings.state_path, settings.host, settings.live, self._domains, self._store,
-                        lambda *args, **options: self._watcher.connection.call(*args, **options), self._capabilities))
+        self._settings, self._kind = settings, kinds.of(settings.virt_type)
+        self._store = self._kind.store(settings.state_path, settings.host)
+        self._domains = self._kind.domains(settings.state_path)
+        self._watcher = Watcher(settings.uri or self._kind.uri, settings.call_timeout, self._domains, self._on_boot if self._kind.on_boot else None)
+        live = LibvirtLive(settings.state_path, settings.host, settings.live, self._domains, self._store,
+                           lambda *args, **options: self._watcher.connection.call(*args, **options), self._capabilities)
+        self._moves = LibvirtMoves(self._store, DiskCopies(self._store, settings.state_path, settings.host, self._is_off, self._tpm_folder),
+                                   live if self._kind.machines else None)
         self._host: host.HostCapabilities | None = None
 
     # ---- host ----------------------------------------------------------------------------------------------------
@@ -40,14 +40,16 @@ class LibvirtDriver(driver.Driver):
         LOG.warning("guests run with %s: %s", virt_type, why)
         disks.prepare_folders(self._settings.state_path)
         try:
-            self._watcher.start(on_event)
+            self._watcher.start(on_event, lambda link: host.read_capabilities(link.getCapabilities(), virt_type))
         except exception.HypervisorError as error:
-            raise exception.ConfigurationError(reason=f"{error}; is libvirtd running?")
+            raise exception.ConfigurationError(reason=f"{error}; is libvirtd running, and {self._kind.package} installed?")
         self._host = self._probe(virt_type)
 
     def _probe(self, virt_type: str) -> host.HostCapabilities:
         call = self._watcher.connection.call
         found = host.with_cpu_sets(host.read_capabilities(call(_capabilities), virt_type), self._settings.cpus)
+        if not self._kind.machines:
+            return found
         asked = clock.monotonic()
         machine = self._settings.machine or None
         found = host.with_domain_capabilities(found, call(_domain_capabilities, found.arch, machine, virt_type))
@@ -75,12 +77,13 @@ class LibvirtDriver(driver.Driver):
             vcpus = sum(len(cell.shared) for cell in found.cells)
         system = os.statvfs(own.state_path)
         return types.Inventory(
-            hypervisor_type="QEMU", hypervisor_version=version, hypervisor_hostname=own.host, host_ip=own.host_ip,
+            hypervisor_type=self._kind.name, hypervisor_version=version, hypervisor_hostname=own.host, host_ip=own.host_ip,
             vcpus=max(0, vcpus - own.reserved_vcpus), memory_mb=max(0, memory_mb - own.reserved_memory_mb),
             disk_gb=max(0, (system.f_blocks * system.f_frsize >> 30) - own.reserved_disk_gb),
             disk_available_gb=max(0, (system.f_bavail * system.f_frsize >> 30) - own.reserved_disk_gb),
-            cpu_info=found.cpu, supported=tuple((found.arch, kind, "hvm") for kind in _runnable(found)),
-            cells=found.cells, devices=self._watcher.connection.call(pci.devices) if own.pci else ())
+            cpu_info=found.cpu, supported=tuple((found.arch, kind, self._kind.mode) for kind in _runnable(found)),
+            cells=found.cells if self._kind.machines else (),
+            devices=self._watcher.connection.call(pci.devices) if own.pci and self._kind.machines else ())
 
     def _capabilities(self) -> host.HostCapabilities:
         if self._host is None:
@@ -98,6 +101,9 @@ class LibvirtDriver(driver.Driver):
 
     def moves(self) -> LibvirtMoves:
         return self._moves
+
+    def _on_boot(self, server_id: str) -> None:
+        self._kind.on_boot(self._on_domain, self._settings.state_path, server_id)
 
     def _is_off(self, server_id: str) -> bool:
         try:
@@ -135,7 +141,7 @@ class LibvirtDriver(driver.Driver):
             state = self.power_state(guest.server_id)
         except exception.GuestNotFound:
             state = types.PowerState.SHUTDOWN
-        snapshot.take(self._on_domain, self._settings.state_path, guest, state, take)
+        snapshot.take(self._kind.copy_root, self._on_domain, self._settings.state_path, guest, state, take)
 
     def prune_images(self, keep: Iterable[str], older_than: float) -> list[str]:
         return self._store.images.prune(keep, older_than)
@@ -145,11 +151,11 @@ class LibvirtDriver(driver.Driver):
         found, long_name = self._capabilities(), f"instance-{guest.server_id}"
         if domain.tpm_version(guest) is not None:
             place = layout.ServerFiles(self._settings.state_path, guest.server_id)
-            place.tpm.write_text(domain.domain_xml(guest, found, self._settings, name=long_name))
+            place.tpm.write_text(self._kind.domain_xml(guest, found, self._settings, name=long_name))
             tpm.install(place, self._tpm_folder(guest.server_id))
         self._watcher.connection.call(
-            self._domains.start, guest.server_id, domain.domain_xml(guest, found, self._settings),
-            domain.domain_xml(guest, found, self._settings, name=long_name))
+            self._domains.start, guest.server_id, self._kind.domain_xml(guest, found, self._settings),
+            self._kind.domain_xml(guest, found, self._settings, name=long_name))
 
     def destroy_guest(self, server_id: str) -> None:
         self._watcher.connection.call(self._domains.forget, server_id)
@@ -188,7 +194,7 @@ class LibvirtDriver(driver.Driver):
 
     def attach_nic(self, guest: types.Guest, nic: types.Nic) -> None:
         try:
-            self._on_domain(guest.server_id, plugging.attach_nic, nic.mac, domain.interface_xml(guest, nic))
+            self._on_domain(guest.server_id, plugging.attach_nic, nic.mac, self._kind.interface_xml(guest, nic))
         except exception.GuestNotFound:
             LOG.info("guest %s has no domain to plug a NIC into; it gets it when it starts", guest.server_id)
 
@@ -210,7 +216,8 @@ class LibvirtDriver(driver.Driver):
     def console(self, server_id: str, kind: str) -> types.Console:
         run, place = self._on_domain(server_id, console.find, kind)
         if kind == "serial":
-            return types.Console(kind, run, lambda: concurrency.Terminal(place))
+            log_file = layout.ServerFiles(self._settings.state_path, server_id).console_log
+            return types.Console(kind, run, lambda: self._kind.serial_line(place, log_file))
         return types.Console(kind, run, lambda: socket.socket(fileno=self._on_domain(server_id, console.connect_screen, int(place))))
 
     def console_output(self, server_id: str, max_bytes: int) -> bytes:
@@ -235,4 +242,4 @@ def _sizes(link) -> tuple[int, int, int]:
 
 def _runnable(found: host.HostCapabilities) -> tuple[str, ...]:
     """kvm only where it was chosen: a host that emulates does not offer it."""
-    return tuple(kind for kind in found.guest_types if kind == "qemu" or found.virt_type == "kvm")
+    return tuple(kind for kind in found.guest_types if kind != "kvm" or found.virt_type == "kvm") or (found.virt_type,)

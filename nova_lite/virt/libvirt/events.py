@@ -6,6 +6,7 @@ breaks, the watcher opens it again, subscribes again and reports what changed me
 """
 import collections
 import contextlib
+from collections.abc import Callable
 
 import libvirt
 
@@ -50,9 +51,12 @@ def _run_loop() -> None:
 
 
 class Watcher:
-    """Owns the driver's connection. ``on_event`` is called in a green thread, one event after the other."""
+    """Owns the driver's connection. ``on_event`` is called in a green thread, one event after the other.
 
-    def __init__(self, uri: str, call_timeout: float, domains: lifecycle.Domains):
+    ``on_boot(server_id)`` is called in a green thread of its own for each guest that starts, restarts, or is found running.
+    """
+
+    def __init__(self, uri: str, call_timeout: float, domains: lifecycle.Domains, on_boot: Callable[[str], None] | None = None):
         self._uri = uri
         self._call_timeout = call_timeout
         self._queue: concurrency.NativeQueue | None = None
@@ -63,14 +67,16 @@ class Watcher:
         self._asked = set()
         self._states: dict[str, types.PowerState] = {}
         self._domains = domains
+        self._on_boot = on_boot
 
     # ---- for the driver ------------------------------------------------------------------------------------------
-    def start(self, on_event) -> None:
-        """Connect and report from now on. Raises HypervisorError when libvirt cannot be reached."""
+    def start(self, on_event, check: Callable = lambda link: None) -> None:
+        """Connect and report from now on. Raises HypervisorError when libvirt cannot be reached, and what ``check`` raises of the first link."""
         start_loop()
         self._on_event = on_event
         self._queue = concurrency.NativeQueue()
         self._connection = Connection(self._uri, self._call_timeout, self._subscribe, self._lost)
+        self._connection.call(check)
         self._states = self.guests()
         self._task = concurrency.spawn_logged(self._watch)
 
@@ -149,6 +155,7 @@ class Watcher:
                 elif kind == "opened":
                     self._catch_up()
                 elif kind == "reboot":
+                    self._booted(server_id)
                     self._tell(server_id, REBOOTED)
                 else:
                     self._take(server_id, event, detail)
@@ -162,6 +169,8 @@ class Watcher:
             return
         state, text = _LIFECYCLE[event]
         by_itself = False
+        if event == libvirt.VIR_DOMAIN_EVENT_STARTED:
+            self._booted(server_id)
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
             self._tell(server_id, STOPPED)
             if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
@@ -176,6 +185,10 @@ class Watcher:
         if known is None:
             known = self.connection.call(self._domains.is_ours, server_id)
         return known
+
+    def _booted(self, server_id: str) -> None:
+        if self._on_boot is not None and self._is_ours(server_id):
+            concurrency.spawn_logged(self._on_boot, server_id)
 
     def _tell(self, server_id: str, what: str) -> None:
         for queue in list(self._waiters.get(server_id, ())):
@@ -201,6 +214,8 @@ class Watcher:
         """Report the guests that changed while no link was there to tell."""
         before, now = self._states, self.guests()
         for server_id, state in now.items():
+            if state in (types.PowerState.RUNNING, types.PowerState.PAUSED):
+                self._booted(server_id)
             if before.get(server_id) != state:
                 if state == types.PowerState.SHUTDOWN:
                     self._tell(server_id, STOPPED)

@@ -41,11 +41,11 @@ class HostCapabilities:
 
 
 def choose_virt_type(wanted: str, cpuinfo: str = "/proc/cpuinfo", kvm: str = "/dev/kvm") -> tuple[str, str]:
-    """(kvm or qemu, why) for the setting auto, kvm or qemu. Raises ConfigurationError when kvm is wanted and cannot be."""
-    if wanted not in ("auto", "kvm", "qemu"):
-        raise exception.ConfigurationError(reason=f"libvirt virt_type is {wanted!r}; it must be auto, kvm or qemu")
-    if wanted == "qemu":
-        return "qemu", "it is configured"
+    """(kvm, qemu or lxc, why) for the setting auto, kvm, qemu or lxc. Raises ConfigurationError when kvm is wanted and cannot be."""
+    if wanted not in ("auto", "kvm", "qemu", "lxc"):
+        raise exception.ConfigurationError(reason=f"libvirt virt_type is {wanted!r}; it must be auto, kvm, qemu or lxc")
+    if wanted in ("qemu", "lxc"):
+        return wanted, "it is configured"
     obstacle = _kvm_obstacle(cpuinfo, kvm)
     if obstacle is None:
         return "kvm", f"the CPU can virtualize and {kvm} opens"
@@ -74,15 +74,16 @@ def read_capabilities(document: str, virt_type: str) -> HostCapabilities:
     """Parse the document of virConnectGetCapabilities. Raises ConfigurationError when ``virt_type`` guests cannot run."""
     root = ElementTree.fromstring(document)
     arch = root.findtext("host/cpu/arch") or os.uname().machine
-    guest = next((g for g in root.iterfind("guest") if g.findtext("os_type") == "hvm" and _arch_of(g) == arch), None)
+    guest = next((g for g in root.iterfind("guest") if _arch_of(g) == arch), None)
     if guest is None:
         raise exception.ConfigurationError(reason=f"libvirt knows no emulator for {arch}; install qemu-system for it")
-    kinds = tuple(d.get("type", "") for d in guest.iterfind("arch/domain"))
+    kinds = tuple(d.get("type", "") for g in root.iterfind("guest") if _arch_of(g) == arch for d in g.iterfind("arch/domain"))
     if virt_type not in kinds:
-        raise exception.ConfigurationError(reason=f"libvirt cannot run {virt_type} guests here, only {', '.join(kinds)}")
+        raise exception.ConfigurationError(reason=f"libvirt cannot run {virt_type} guests here, only {', '.join(kinds)}; "
+                                                  "see virt_type and connection_uri")
     machines = frozenset(name for m in guest.iterfind("arch/machine") for name in (m.text, m.get("canonical")) if name)
     uid, gid = _qemu_account(root, virt_type)
-    return HostCapabilities(arch=arch, virt_type=virt_type, cpu=_cpu(root.find("host/cpu"), arch), machines=machines,
+    return HostCapabilities(arch=arch, virt_type=virt_type, cpu=_cpu(root.find("host/cpu"), arch, _count(root)), machines=machines,
                             qemu_uid=uid, qemu_gid=gid, guest_types=tuple(k for k in kinds if k in ("qemu", "kvm")),
                             cells=tuple(map(_cell, root.iterfind("host/topology/cells/cell"))))
 
@@ -119,11 +120,19 @@ def _arch_of(guest: ElementTree.Element) -> str | None:
     return None if arch is None else arch.get("name")
 
 
-def _cpu(node: ElementTree.Element | None, arch: str) -> dict:
+def _count(root: ElementTree.Element) -> dict[str, int]:
+    """Sockets, cores of one, threads of one, where only the CPUs themselves are told."""
+    cpus = [(cell.get("id"), cpu.get("socket_id"), cpu.get("die_id"), cpu.get("core_id")) for cell in root.iterfind("host/topology/cells/cell")
+            for cpu in cell.iterfind("cpus/cpu") if cpu.get("core_id") is not None]
+    sockets, cores = len({cpu[:2] for cpu in cpus}), len(set(cpus))
+    return {"sockets": sockets, "cores": cores // sockets, "threads": len(cpus) // cores} if cpus else {}
+
+
+def _cpu(node: ElementTree.Element | None, arch: str, count: dict[str, int]) -> dict:
     if node is None:
         return {"arch": arch, "model": "", "vendor": "", "features": [], "topology": {}}
     topology = node.find("topology")
-    sizes = {} if topology is None else {k: int(topology.get(k, 1)) for k in ("sockets", "cores", "threads")}
+    sizes = count if topology is None else {k: int(topology.get(k, 1)) for k in ("sockets", "cores", "threads")}
     return {"arch": arch, "model": node.findtext("model") or "", "vendor": node.findtext("vendor") or "",
             "topology": {"cells": 1, **sizes} if sizes else {},
             "features": sorted(f.get("name", "") for f in node.iterfind("feature"))}

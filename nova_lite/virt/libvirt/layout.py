@@ -11,13 +11,16 @@
     <state>/servers/<server id>/tpm-*    what its TPM knows, come from another host, until the guest starts
     <state>/servers/<server id>/*.next   a disk that is made ready; *.before: one whose place another has taken, until that is for good
 """
+import base64
 import re
+import uuid
 from pathlib import Path
 
 from nova_lite import exception
 from nova_lite.virt import types
 
-_UNFINISHED = re.compile(r".*\.(next|before|part|new|newed)|incoming|moving\..*|disk\.snapshot")
+SHORT_NAMES = Path("/run/nova-lite/lxc")
+_UNFINISHED = re.compile(r".*\.(next|before|part|new|newed)|incoming|moving\..*|disk\.snapshot(\.raw)?")
 """Files that wait for the end of what made them."""
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
 
@@ -41,6 +44,15 @@ def servers_folder(state_path: str) -> Path:
 def image_path(state_path: str, image_id: str) -> str:
     """The file of a base image."""
     return str(images_folder(state_path) / _safe(image_id))
+
+
+def short_name(server_id: str) -> Path:
+    """A link to the server's folder for who takes no path of more than 63 bytes, as loop devices do. Raises HypervisorError for what is no UUID."""
+    try:
+        name = base64.urlsafe_b64encode(uuid.UUID(server_id).bytes)
+    except ValueError:
+        raise exception.HypervisorError(reason=f"{server_id!r} is no UUID")
+    return SHORT_NAMES / name.decode().rstrip("=")
 
 
 class ServerFiles:

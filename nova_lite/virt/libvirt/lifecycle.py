@@ -1,5 +1,6 @@
 """A guest's life in libvirt calls. Each method that takes the virConnect runs in a native thread and makes true what it says."""
 import contextlib
+from collections.abc import Iterator
 
 import libvirt
 
@@ -29,6 +30,10 @@ _UNDEFINE = (libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEF
 class Domains:
     """The domains of one state path. Others on the same libvirtd, another cloud's included, are not there for it."""
 
+    # What a hypervisor's calls are given.
+    UNDEFINE = _UNDEFINE
+    SHUT_DOWN, REBOOT = libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN, libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN
+
     def __init__(self, state_path: str):
         self._state_path = state_path
         self._verdicts: dict[str, bool] = {}
@@ -45,16 +50,21 @@ class Domains:
     def states(self, link) -> dict[str, PowerState]:
         """State of each domain of ours, by server id: one call, and one more for each domain not seen before."""
         found, seen = {}, set()
-        for domain, stats in link.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
+        for domain, state in self.all_states(link):
             uuid = domain.UUIDString()
             seen.add(uuid)
             if uuid not in self._verdicts:
                 self._verdicts[uuid] = self._has_mark(domain)
             if self._verdicts[uuid]:
-                found[uuid] = _with_memory(domain, _STATES.get(stats.get("state.state"), PowerState.NOSTATE))
+                found[uuid] = _with_memory(domain, _STATES.get(state, PowerState.NOSTATE))
         for uuid in self._verdicts.keys() - seen:
             self._verdicts.pop(uuid, None)
         return found
+
+    def all_states(self, link) -> Iterator[tuple[libvirt.virDomain, int | None]]:
+        """Every domain that there is, with libvirt's number for its state."""
+        for domain, stats in link.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
+            yield domain, stats.get("state.state")
 
     def state(self, link, server_id: str) -> PowerState:
         """Raises GuestNotFound."""
@@ -105,27 +115,31 @@ class Domains:
         domain = _define(link, xml, other_name_xml)
         self._verdicts[server_id] = True
         try:
-            domain.createWithFlags(0)
+            self.switch_on(domain)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and domain.isActive():
                 return
             if existing is None:
                 with contextlib.suppress(libvirt.libvirtError):
-                    domain.undefineFlags(_UNDEFINE)
+                    domain.undefineFlags(self.UNDEFINE)
             raise
 
     def start_again(self, link, server_id: str) -> None:
         """Start a defined domain as it was; a running one is left as it is. Raises GuestNotFound."""
         domain = self._find(link, server_id)
         if not domain.isActive():
-            domain.createWithFlags(0)
+            self.switch_on(domain)
+
+    def switch_on(self, domain) -> None:
+        """Start a virDomain."""
+        domain.createWithFlags(0)
 
     # ---- off -----------------------------------------------------------------------------------------------------
     def power_off(self, link, server_id: str) -> None:
         """Cut the power and forget saved memory; one that is off is left as it is. Raises GuestNotFound."""
         domain = self._find(link, server_id)
         _cut(domain)
-        if domain.hasManagedSaveImage(0):
+        if state_of(domain) == PowerState.SUSPENDED:
             domain.managedSaveRemove(0)
 
     def forget(self, link, server_id: str) -> None:
@@ -135,7 +149,7 @@ class Domains:
             return
         _cut(domain)
         try:
-            domain.undefineFlags(_UNDEFINE)
+            domain.undefineFlags(self.UNDEFINE)
         except libvirt.libvirtError as error:
             if not is_missing(error):
                 raise
@@ -150,12 +164,12 @@ class Domains:
     def press_power_button(self, link, server_id: str) -> PowerState:
         """Ask the guest to shut down; its state at that moment. Raises GuestNotFound."""
         domain = self._find(link, server_id)
-        return _signal(domain, lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
+        return _signal(domain, lambda: domain.shutdownFlags(self.SHUT_DOWN))
 
     def ask_to_reboot(self, link, server_id: str) -> PowerState:
         """Ask the guest to restart; its state at that moment. Raises GuestNotFound."""
         domain = self._find(link, server_id)
-        return _signal(domain, lambda: domain.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN))
+        return _signal(domain, lambda: domain.reboot(self.REBOOT))
 
 
 def state_of(domain) -> PowerState:
@@ -169,7 +183,8 @@ def _with_memory(domain, state: PowerState) -> PowerState:
     try:
         return PowerState.SUSPENDED if domain.hasManagedSaveImage(0) else state
     except libvirt.libvirtError as error:
-        if is_missing(error):
+        # Not every hypervisor saves memory.
+        if is_missing(error) or error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
             return state
         raise
 

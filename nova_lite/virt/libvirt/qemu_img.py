@@ -1,4 +1,5 @@
 """Runs qemu-img and the programs that format disks: as children with limits, their complaints turned into our errors."""
+import contextlib
 import json
 
 from nova_lite import concurrency, exception
@@ -71,6 +72,24 @@ def make_file_system(path: str, kind: str, label: str) -> None:
     if kind not in MAKE_FILE_SYSTEM:
         raise exception.HypervisorError(reason=f"file system {kind} is not known; use {', '.join(MAKE_FILE_SYSTEM)}")
     run(*MAKE_FILE_SYSTEM[kind], label, path)
+
+
+def file_system(path: str) -> str:
+    """The name of the file system that a file holds; empty where there is none."""
+    with contextlib.suppress(exception.HypervisorError):
+        return run("prlimit", *_INFO_LIMITS, "blkid", "-p", "-o", "value", "-s", "TYPE", path).decode().strip()
+    return ""
+
+
+def grow_file_system(path: str) -> None:
+    """Let the ext2, ext3 or ext4 in a file fill it. Raises HypervisorError where it is broken."""
+    run("prlimit", *_CHECK_LIMITS, "sh", "-c", 'e2fsck -fp "$1" >&2 || [ $? -lt 4 ]', "e2fsck", path)
+    run("prlimit", *_CHECK_LIMITS, "resize2fs", path)
+
+
+def pack_folder(folder: str, path: str, label: str, size: int) -> None:
+    """Make the file ``path`` a file system of ``size`` bytes with a folder's content."""
+    run("mkfs.ext2", "-q", "-F", "-L", label, "-d", folder, path, f"{size >> 10}k")
 
 
 def run(*command: str) -> bytes:

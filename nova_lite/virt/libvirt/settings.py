@@ -11,11 +11,12 @@ class LibvirtSettings:
 
     host: str
     state_path: str
-    uri: str = "qemu:///system"
+    uri: str = ""
+    """Where libvirt listens; empty: qemu:///system, or lxc:///system."""
     tpm_path: str = "/var/lib/libvirt/swtpm"
     """Where libvirt keeps what guests' TPMs know."""
     virt_type: str = "auto"
-    """auto, kvm or qemu. auto: kvm where the CPU has vmx or svm and /dev/kvm opens, else qemu."""
+    """auto, kvm, qemu or lxc. auto: kvm where the CPU has vmx or svm and /dev/kvm opens, else qemu. lxc: containers."""
     host_ip: str = "127.0.0.1"
     cpu_mode: str = ""
     """none, host-model, host-passthrough, maximum or custom; empty: host-model with kvm, none with qemu."""

@@ -16,25 +16,30 @@ from nova_lite.virt.types import PowerState
 CHUNK_BYTES = 4 << 20
 
 
-def take(on_domain, state_path: str, guest: types.Guest, state: PowerState, consume) -> None:
-    """Make the file, hand its bytes to ``consume``, remove it. ``on_domain(server_id, function, *args)`` runs libvirt calls."""
+def take(copy_root, on_domain, state_path: str, guest: types.Guest, state: PowerState, consume) -> None:
+    """Make the file, hand its bytes to ``consume``, remove it. ``on_domain(server_id, function, *args)`` runs libvirt calls.
+
+    ``copy_root`` makes it: ``back_up``, or what another hypervisor has in its place.
+    """
     files = layout.ServerFiles(state_path, guest.server_id)
     root, source = next((disk, path) for disk, path in files.disks(guest.disks) if disk.kind == "root")
     target = str(files.folder / "disk.snapshot")
     form = "raw" if root.image is not None and root.image.disk_format == "ami" else "qcow2"
     try:
         Path(target).unlink(missing_ok=True)
-        if state in (PowerState.RUNNING, PowerState.PAUSED):
-            _back_up(on_domain, guest.server_id, root.device.removeprefix("/dev/"), target, form)
-        else:
-            qemu_img.convert(source, target, form)
+        copy_root(on_domain, guest.server_id, state in (PowerState.RUNNING, PowerState.PAUSED), root, source, target, form)
         consume(_chunks(target), os.path.getsize(target))
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(target)
 
 
-def _back_up(on_domain, server_id: str, device: str, target: str, form: str) -> None:
+def back_up(on_domain, server_id: str, is_on: bool, root: types.Disk, source: str, target: str, form: str) -> None:
+    """Write what QEMU's disk ``root`` holds to ``target``, as one moment of the call left it."""
+    if not is_on:
+        qemu_img.convert(source, target, form)
+        return
+    device = root.device.removeprefix("/dev/")
     on_domain(server_id, _begin, device, target, form)
     done = False
     try:

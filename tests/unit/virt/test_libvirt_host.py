@@ -52,7 +52,7 @@ def test_a_cpu_alone_is_not_enough(files):
 def test_kvm_is_never_replaced_silently(files):
     with pytest.raises(exception.ConfigurationError, match="set it to qemu or auto"):
         host.choose_virt_type("kvm", *files(kvm=False))
-    with pytest.raises(exception.ConfigurationError, match="auto, kvm or qemu"):
+    with pytest.raises(exception.ConfigurationError, match="auto, kvm, qemu or lxc"):
         host.choose_virt_type("xen", *files())
 
 

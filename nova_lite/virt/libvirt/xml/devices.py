@@ -36,6 +36,18 @@ class Disk(Element):
     write_iops_sec = Value("iotune/write_iops_sec")
 
 
+class Filesystem(Element):
+    """A file system in a file, mounted in a container."""
+
+    tag = "filesystem"
+    type = Value("@type", "file")
+    driver = Value("driver/@type", "loop")
+    format = Value("driver/@format", "raw")
+    file = Value("source/@file")
+    target = Value("target/@dir")
+    readonly = Flag("readonly")
+
+
 class Interface(Element):
     """A network card on a Linux bridge."""
 
@@ -76,6 +88,15 @@ class Serial(Element):
     type = Value("@type", "pty")
     log_file = Value("log/@file")
     log_append = Value("log/@append", "on")
+    port = Value("target/@port", 0)
+
+
+class Console(Element):
+    """A container's console: a pty."""
+
+    tag = "console"
+    type = Value("@type", "pty")
+    target = Value("target/@type", "lxc")
     port = Value("target/@port", 0)
 
 

@@ -49,6 +49,14 @@ class FirmwareFeature(Element):
     name = Value("@name")
 
 
+class InitVariable(Element):
+    """A variable in the environment of a container's first process."""
+
+    tag = "initenv"
+    name = Value("@name")
+    text = Value(".")
+
+
 class Os(Element):
     """How the guest boots."""
 
@@ -60,6 +68,8 @@ class Os(Element):
     firmware_features = Part("firmware")
     kernel = Value("kernel")
     initrd = Value("initrd")
+    init = Value("init")
+    init_variables = Part()
     cmdline = Value("cmdline")
     nvram = Value("nvram")
     smbios = Value("smbios/@mode")
@@ -72,6 +82,7 @@ class Features(Element):
     tag = "features"
     acpi = Flag("acpi")
     apic = Flag("apic")
+    private_network = Flag("privnet")
     relaxed = Value("hyperv/relaxed/@state")
     vapic = Value("hyperv/vapic/@state")
     spinlocks = Value("hyperv/spinlocks/@state")
@@ -126,6 +137,14 @@ class MemoryBacking(Element):
     pages = Part("hugepages")
     unshared = Flag("nosharepages")
     locked = Flag("locked")
+
+
+class MemoryTune(Element):
+    """How much of memory and swap a container gets together."""
+
+    tag = "memtune"
+    unit = Value("swap_hard_limit/@unit", "MiB")
+    swap_limit = Value("swap_hard_limit")
 
 
 class VcpuPin(Element):
@@ -208,6 +227,7 @@ class Domain(Element):
     metadata = Part("metadata")
     memory_unit = Value("memory/@unit", "MiB")
     memory = Value("memory")
+    memory_tune = Part()
     memory_backing = Part()
     floor = Value("vcpu/@cpuset")
     vcpus = Value("vcpu")
