@@ -29,6 +29,7 @@ class DiskStore:
     """Makes, removes and lists the files of servers below one state path."""
 
     ROOT_FORMAT = "qcow2"
+    write_config_drive = staticmethod(config_drive.write)
 
     def __init__(self, state_path: str, host: str):
         self._state_path = state_path
@@ -166,10 +167,6 @@ class DiskStore:
 
     def has_grown(self, disk: types.Disk, path: str) -> None:
         """The file of a disk may have become larger than what is on it; the guest sees to that by itself."""
-
-    def write_config_drive(self, path: str, files: dict[str, bytes]) -> None:
-        """Make the file of a config drive."""
-        config_drive.write(path, files)
 
     def lay_root(self, disk: types.Disk, base: Base | None, path: str) -> None:
         """Make the file of a root disk: blank, or with ``base``, which stays as long as the file does, as its first content."""
