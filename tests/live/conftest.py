@@ -25,7 +25,13 @@ def teller(config):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def guest_image():
+    """Made outside of the cluster, whose network reaches no package server."""
+    return ensure_guest_image()
+
+
+@pytest.fixture(scope="module")
+def cluster(request):
     if os.geteuid() != 0:
         pytest.skip("hosts made of namespaces need root")
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -34,6 +40,7 @@ def cluster():
     for service in (RabbitMQ, PostgreSQL):
         if service.missing():
             pytest.skip(service.missing())
+    request.getfixturevalue("guest_image")
     # QEMU's account must reach the guests' disks, which pytest's own folders forbid.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="nova-lite-cluster-", dir="/var/tmp"))
     folder.chmod(0o755)
@@ -45,16 +52,15 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def cloud(request, cluster):
+def cloud(request, cluster, guest_image):
     """A cloud on the cluster, furnished for its user. Its parameter, if any, is the database's class."""
-    guest = ensure_guest_image()
     database = getattr(request, "param", PostgreSQL)
     if database.missing():
         pytest.skip(database.missing())
     began = time.monotonic()
     try:
         cluster.start(RabbitMQ, database)
-        user = CloudUser(cluster, guest)
+        user = CloudUser(cluster, guest_image)
         user.say = teller(request.config)
         user.say(f"up with {database.__name__} and furnished in {time.monotonic() - began:.1f} s")
         yield user
