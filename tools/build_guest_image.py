@@ -33,7 +33,7 @@ ROOT_SIZE = 32 * media.MIB
 # The self-booting disk holds the kernel and the ramdisk as well.
 DISK_ROOT_SIZE = 48 * media.MIB
 SIZE_LIMIT = 60 * media.MIB
-PROGRAMS = ("dropbear", "dropbearkey", "dbclient", "resize2fs", "mke2fs", "e2fsck", "blkid")
+PROGRAMS = ("dropbear", "dropbearkey", "dbclient", "resize2fs", "mke2fs", "e2fsck", "blkid", "qemu-ga")
 EXTRA_LINKS = {"mkfs.ext2": "mke2fs", "mkfs.ext3": "mke2fs", "mkfs.ext4": "mke2fs", "ssh": "dbclient"}
 FOLDERS = """boot dev proc sys run tmp mnt root home/cirros/.ssh var/lib/nova-lite var/log var/tmp etc/dropbear
     lib bin usr""".split()

@@ -52,7 +52,8 @@ def furnish(made, files: dict):
         answer = images.put(f"/images/{image}/file", files[role].read_bytes(), headers={"Content-Type": "application/octet-stream"})
         assert answer.status == 204, answer
         return image
-    image = add("root", "ami", kernel_id=add("kernel", "aki"), ramdisk_id=add("ramdisk", "ari"), os_command_line=files["command_line"])
+    image = add("root", "ami", kernel_id=add("kernel", "aki"), ramdisk_id=add("ramdisk", "ari"), os_command_line=files["command_line"],
+                hw_qemu_guest_agent="yes")
     flavor = compute.post("/flavors", {"flavor": {"name": "tiny", "ram": 128, "vcpus": 1, "disk": 1}}).json["flavor"]["id"]
     made.compute = compute
 
@@ -122,6 +123,31 @@ def test_a_command_on_the_serial_line(cloud, server):
         line.read_until(lambda data: b"1234done" in data)
     # Whoever reads the log sees what was said on the line.
     assert "1234done" in log(cloud, server)
+
+
+def log_in_with(line: WebSocket, password: str) -> bytes:
+    """What the guest says to root and the password: a prompt, or that they are not known."""
+    line.send(b"\n")
+    line.read_until(lambda data: b"login:" in data)
+    line.send(b"root\n")
+    line.read_until(lambda data: b"Password:" in data)
+    line.send(password.encode() + b"\n")
+    return line.read_until(lambda data: b"# " in data or b"incorrect" in data)
+
+
+def test_the_agent_in_the_guest_sets_its_password_and_holds_its_files_still(cloud):
+    guest = cloud.boot("with an agent")
+    answer = cloud.compute.post(f"/servers/{guest}/action", {"changePassword": {"adminPass": "a new word"}})
+    assert answer.status == 202, answer
+    settle(cloud, guest, "ACTIVE")
+    with WebSocket(url(cloud, guest, "serial", "serial")) as line:
+        assert b"incorrect" in log_in_with(line, "an old word")
+        assert b"# " in log_in_with(line, "a new word")
+    answer = cloud.compute.post(f"/servers/{guest}/action", {"createImage": {"name": "taken while it ran"}})
+    assert answer.status == 202, answer
+    settle(cloud, guest, "ACTIVE")
+    wait_until("the files move again", lambda: "nova-lite-guest: file systems thaw" in log(cloud, guest), 60)
+    assert log(cloud, guest).count("nova-lite-guest: file systems freeze") == 1
 
 
 def test_the_screen_shows_what_the_guest_writes(cloud, server):

@@ -13,7 +13,7 @@ KERNELS = {
     "cloud": ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-generic"),
     "generic": ("linux-image-amd64", "linux-image-generic"),
 }
-GUEST_PACKAGES = ("busybox-static", "dropbear-bin", "e2fsprogs", "util-linux")
+GUEST_PACKAGES = ("busybox-static", "dropbear-bin", "e2fsprogs", "util-linux", "qemu-guest-agent")
 BUILD_PACKAGES = ("grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "dosfstools", "mtools")
 # Of what the packages above depend on, only libraries matter to a program run from an unpacked folder.
 LIBRARY = re.compile(r"^lib[a-z0-9]|^zlib1g")
