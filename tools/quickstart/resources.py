@@ -73,7 +73,8 @@ def ensure_image(cloud, name: str, path: pathlib.Path, disk_format: str) -> None
         return
     for image in found:
         cloud.image.delete_image(image)
-    image = cloud.image.create_image(name=name, disk_format=disk_format, container_format="bare", visibility="public", min_disk=0)
+    image = cloud.image.create_image(name=name, disk_format=disk_format, container_format="bare", visibility="public", min_disk=0,
+                                     hw_qemu_guest_agent="yes")
     with path.open("rb") as content:
         cloud.image.put(f"/images/{image.id}/file", data=content, headers={"Content-Type": "application/octet-stream"}).raise_for_status()
 
