@@ -252,7 +252,7 @@ def test_a_bridge_that_is_not_there_is_said(site):
 
 
 @pytest.mark.parametrize("changes, words", [({"uri": "qemu+unix:///system?socket=/nonexistent"}, "is libvirtd running"),
-                                            ({"virt_type": "xen"}, "auto, kvm or qemu")])
+                                            ({"virt_type": "xen"}, "auto, kvm, qemu or lxc")])
 def test_what_cannot_work_is_said_at_start(site, changes, words):
     broken = type(site.driver)(dataclasses.replace(site.settings, **changes))
     with pytest.raises(exception.ConfigurationError, match=words):
