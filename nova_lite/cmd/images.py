@@ -12,8 +12,6 @@ from nova_lite.image.deps import Deps
 from nova_lite.image.store import Store
 from nova_lite.service.daemon import Daemon
 
-SWEEP_SECONDS = 60.0
-
 
 def deps(here: Site) -> Deps:
     """What the Image API's handlers get."""
@@ -72,4 +70,4 @@ def remote_keeper(here: Site) -> keeper.RemoteKeeper:
 def sweep_with(here: Site, daemon: Daemon) -> None:
     """Have uploads that were cut off by a death cleaned up, at the start and from time to time."""
     store = deps(here)
-    daemon.every(SWEEP_SECONDS, lambda: data.sweep(store), delay=0.0)
+    daemon.every(data.SWEEP_SECONDS, lambda: data.sweep(store), delay=0.0)

@@ -191,6 +191,11 @@ def has_location(tx: orm.Session, image_id: str, location: str) -> bool:
     return tx.execute(sa.select(Image.id).where(Image.id == image_id, Image.location == location)).first() is not None
 
 
+def deleted_at(tx: orm.Session, image_id: str) -> datetime.datetime | None:
+    """When an image was deleted; None for one that is there, or never was."""
+    return tx.scalar(sa.select(Image.deleted_at).where(Image.id == image_id))
+
+
 # ---- members ---------------------------------------------------------------------------------------------------------------
 def list_members(tx: orm.Session, image_id: str) -> list[ImageMember]:
     """With whom an image is shared."""

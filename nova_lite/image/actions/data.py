@@ -12,6 +12,8 @@ from nova_lite.image import errors, store, virtual_size
 from nova_lite.image.deps import Deps
 
 LOG = log.get(__name__)
+SWEEP_SECONDS = 60.0
+"""From one sweep to the next. Whoever deletes an image far from its store leaves the file to it."""
 EVERYTHING = db.Viewer(None, True)
 
 

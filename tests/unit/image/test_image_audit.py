@@ -3,6 +3,7 @@ import uuid
 
 import pytest
 
+from nova_lite import clock
 from nova_lite.db import images as db
 from nova_lite.db.engine import Database
 from nova_lite.image import store
@@ -29,6 +30,18 @@ def test_files_that_no_image_names(deps):
         (found,) = audit.audit(deps)
         assert found["kind"] == "image" and name in found["what"]
         assert data.sweep(deps) == 1 and audit.audit(deps) == []
+
+
+def test_a_file_whose_image_was_deleted_elsewhere_has_time_until_the_sweep(deps, monkeypatch):
+    image = images.create(deps, {"owner": "p", "disk_format": "raw", "container_format": "bare"}, {}, []).image
+    data.upload(deps, image, iter([b"content"]), 7)
+    with deps.db.write() as tx:
+        assert db.delete(tx, image.id)
+    assert audit.audit(deps) == [] and len(list(deps.store.leftovers())) == 1
+    later = clock.now() + clock.seconds(2 * data.SWEEP_SECONDS + 1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert [finding["image"] for finding in audit.audit(deps)] == [image.id]
+    assert data.sweep(deps) == 1 and audit.audit(deps) == []
 
 
 def test_an_upload_that_goes_on_and_one_that_died(deps):
