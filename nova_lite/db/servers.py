@@ -283,9 +283,10 @@ def mark_deleted(tx, server_id: str, token: str, **changes) -> bool:
                        task_action=None, task_deadline=None, task_started_at=None, task_detail=None, task_host=None, power_state=0, **changes)
 
 
-def changed_at(tx, server_id: str) -> datetime.datetime | None:
-    """When the row of a living server last changed; None when there is none."""
-    return tx.scalar(sa.select(Server.changed_at).where(Server.id == server_id, Server.deleted.is_(False)))
+def power_of(tx, server_id: str) -> sa.Row | None:
+    """(vm_state, power_state, changed_at) of a living server; None when there is none."""
+    return tx.execute(sa.select(Server.vm_state, Server.power_state, Server.changed_at).where(
+        Server.id == server_id, Server.deleted.is_(False))).one_or_none()
 
 
 def settle_power(tx, server_id: str, host: str, power_state: int, vm_state: str, follows: Iterable[str], seen: datetime.datetime) -> bool:

@@ -36,17 +36,19 @@ class Watcher:
         What the guest is now counts, not what it was when the event was sent: the event may be of a task that has ended since. A task may
         also begin and end between a look at the guest and the note of it, so a look counts only if the row is still as it was before.
         """
-        seen = None
+        known = None
         while not self._worker.is_busy(event.server_id) and event.server_id not in self._resuming:
             with self._shop.db.read() as tx:
-                before, seen = seen, servers_.changed_at(tx, event.server_id)
-            if seen is None or seen == before:
+                before, known = known, servers_.power_of(tx, event.server_id)
+            if known is None or known == before:
                 return
             try:
                 state = self._shop.driver.power_state(event.server_id)
             except exception.GuestNotFound:
                 state = event.state
-            self._settle(event.server_id, state, seen)
+            if not _differs(known, PowerState.SHUTDOWN if state == PowerState.NOSTATE else state):
+                return
+            self._settle(event.server_id, state, known.changed_at)
 
     def sync(self) -> None:
         """Compare every server of this host with its guest."""
@@ -133,6 +135,7 @@ class Watcher:
 
 
 def _differs(server, state: PowerState) -> bool:
+    """Whether a guest is in another state than its server's row says; only of those that follow their guests."""
     if server.vm_state not in FOLLOWS:
         return False
     return server.power_state != int(state) or SETTLED.get(state, states.STOPPED) != server.vm_state
