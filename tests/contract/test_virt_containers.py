@@ -15,20 +15,7 @@ from nova_lite.virt.types import PowerState
 from tests.contract.container_site import ContainerSite
 from tests.contract.virt_sites import CONSOLE_BYTES
 
-
-@pytest.fixture(scope="module")
-def machine(container_libvirtd):
-    from tests.live.guest_image import ensure_guest_image
-    made = ContainerSite(container_libvirtd, ensure_guest_image())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def site(machine):
-    yield machine
-    machine.clear()
-    machine.events.clear()
+pytestmark = pytest.mark.parametrize("machine", ["lxc"], indirect=True)
 
 
 def driver_like(site, **changes):

@@ -6,23 +6,12 @@ from pathlib import Path
 import pytest
 
 from nova_lite.virt import types
-from tests.contract.virt_sites import LibvirtSite
+from tests.contract.virt_sites import with_files
 
 IFF_MULTI_QUEUE = 0x100
 
 
-@pytest.fixture(scope="module")
-def machine(libvirt_uri):
-    from tests.live.guest_image import ensure_guest_image
-    made = LibvirtSite(libvirt_uri, ensure_guest_image())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def site(machine):
-    yield machine
-    machine.clear()
+pytestmark = with_files
 
 
 def drives(site, server_id):

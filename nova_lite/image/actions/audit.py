@@ -15,9 +15,10 @@ def audit(deps: Deps) -> list[dict]:
              if not deps.store.is_being_written(image_id, upload_id)]
     for leftover in deps.store.leftovers():
         with deps.db.read() as tx:
-            named = db.has_location(tx, leftover.image_id, leftover.location)
+            if db.has_location(tx, leftover.image_id, leftover.location):
+                continue
             deleted_at = db.deleted_at(tx, leftover.image_id)
         # One sweep may have been before the image went, so that the file has time until the end of the next one.
-        if not named and (deleted_at is None or deleted_at < clock.now() - clock.seconds(2 * data.SWEEP_SECONDS)):
+        if deleted_at is None or deleted_at < clock.now() - clock.seconds(2 * data.SWEEP_SECONDS):
             found.append({"kind": "image", "what": f"has left {leftover.location} in the store, which no image names", "image": leftover.image_id})
     return found

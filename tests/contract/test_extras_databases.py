@@ -15,15 +15,6 @@ INVENTORY = {"hypervisor_type": "QEMU", "hypervisor_version": 7002000, "vcpus": 
 DEVICES = {"resources": {"CUSTOM_GOLD": {"total": 8}}, "pci": ["a", "b", "c"]}
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def db(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/state.db" if request.param == "sqlite" else request.getfixturevalue(request.param).fresh_database()
-    database = Database(url)
-    database.create_all()
-    yield database
-    database.close()
-
-
 def add_host(db, name="h", has=DEVICES, **values) -> int:
     with db.write() as tx:
         hosts.put_inventory(tx, name, hosts.start_service(tx, hosts.COMPUTE, name), **{
